@@ -1,0 +1,113 @@
+"""Facts of `invoiceos.ledger.v1`: what was booked, and that the reserve covers what circulates."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from invoiceos_contracts.base import Amount, AssetCode, Event, Shape
+from invoiceos_contracts.ids import InvoiceId, PaymentId, StatementId, TransactionId, WalletId
+
+
+class LedgerEvent(Event):
+    """Belongs to the history of one ledger transaction."""
+
+    TOPIC: ClassVar[str] = "invoiceos.ledger.v1"
+    OWNER: ClassVar[str] = "reserve-ledger"
+    KEY: ClassVar[tuple[str, str]] = ("transaction_id", "txn")
+
+    transaction_id: TransactionId
+    sequence: int
+    """Place in the tenant's ledger: 1, 2, 3 ..., no gap."""
+    template: str
+    """Posting template and its version, for example `invoice_paid.v1`."""
+
+
+class FundsBooked(LedgerEvent):
+    """A final payment is in the books."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.funds_booked.v1"
+
+    invoice_id: InvoiceId
+    wallet_id: WalletId
+    payment_id: PaymentId
+    applied: Amount
+    """What counts towards the invoice, in the asset that was paid."""
+    excess: Amount
+    """What is kept as the payer's credit, in the asset that was paid."""
+    fee: Amount
+    """Platform fee, part of `applied`."""
+    booked_at: datetime
+
+
+class FundsReversed(LedgerEvent):
+    """A booking was undone by an exact reversal."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.funds_reversed.v1"
+
+    invoice_id: InvoiceId
+    wallet_id: WalletId
+    payment_id: PaymentId
+    reverses: TransactionId
+    applied: Amount
+    """What no longer counts towards the invoice, as a positive amount."""
+    excess: Amount
+    cause: str
+    booked_at: datetime
+
+
+class Posting(Shape):
+    """One leg: positive is a debit, negative a credit."""
+
+    account: str
+    amount: Amount
+
+
+class TransactionPosted(LedgerEvent):
+    """A transaction was posted: its legs sum to zero per asset."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.transaction_posted.v1"
+
+    invoice_id: InvoiceId | None
+    cause_event_id: UUID
+    postings: tuple[Posting, ...]
+    posted_at: datetime
+    previous_hash: str
+    hash: str
+    """SHA-256 over the previous hash and the canonical transaction, hexadecimal."""
+
+
+class ReservePosition(Shape):
+    """Where one asset stands, in its minor units."""
+
+    asset: AssetCode
+    reserve: tuple[Posting, ...]
+    """By reserve account."""
+    reserve_minor: int
+    circulation_minor: int
+    """What is owed to merchants, payers and holders."""
+    own_funds_minor: int
+    """Fees earned less costs: the only part by which the reserve may exceed the circulation."""
+    difference_minor: int
+    """reserve - circulation - own funds; anything but 0 is a breach."""
+
+
+class ReserveStated(Event):
+    """With each batch of postings: the reserve covers what circulates, signed."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.reserve_stated.v1"
+    TOPIC: ClassVar[str] = "invoiceos.ledger.v1"
+    OWNER: ClassVar[str] = "reserve-ledger"
+    KEY: ClassVar[tuple[str, str]] = ("statement_series_id", "stm")
+
+    statement_series_id: StatementId
+    sequence: int
+    """1, 2, 3 ..., no gap."""
+    positions: tuple[ReservePosition, ...]
+    covered: bool
+    ledger_head: str
+    """Hash over the heads of the ledgers this batch touched, chained to the statement before."""
+    previous_hash: str
+    stated_at: datetime
+    signature: str
+    """Ed25519 over `ledger_head` and the canonical positions; base64."""
+    key_id: str

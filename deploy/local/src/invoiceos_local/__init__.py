@@ -1,0 +1,1 @@
+"""Embedded Kafka, PostgreSQL, Tempo chain and mail sink, and the supervisor behind make up."""

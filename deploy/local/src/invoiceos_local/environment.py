@@ -1,0 +1,164 @@
+"""The settings of each service; the same names serve in compose and Kubernetes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from urllib.parse import urlsplit, urlunsplit
+
+from invoiceos_local.ports import LOOPBACK
+from invoiceos_local.resolver import Infrastructure
+from invoiceos_local.secrets_file import StackSecrets
+from invoiceos_local.tempo_facts import CHAIN_ID, MASTER_ADDRESS, MASTER_ID, TOKENS
+
+GATEWAY = "gateway"
+DATABASE = "invoiceos"
+# Settings of the caller's environment that win over the ones made here.
+_PASSED_ON = (
+    "INVOICEOS_LOG_LEVEL",
+    "INVOICEOS_OTLP_ENDPOINT",
+    "INVOICEOS_MAIL_FROM",
+    "INVOICEOS_TEMPO_CHAIN_ID",
+    "INVOICEOS_TEMPO_MASTER_ADDRESS",
+    "INVOICEOS_TEMPO_MASTER_ID",
+    "INVOICEOS_TEMPO_TOKENS",
+)
+
+
+def installed_services() -> list[str]:
+    """The services that are installed, by their entry points."""
+    return sorted({point.name for point in entry_points(group="invoiceos.services")})
+
+
+def schema_of(service: str) -> str:
+    return service.replace("-", "_")
+
+
+def url_setting(service: str) -> str:
+    """The name of the setting that holds a service's address."""
+    return f"INVOICEOS_{schema_of(service).upper()}_URL"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the settings of every service are made of."""
+
+    infrastructure: Infrastructure
+    secrets: StackSecrets
+    ports: Mapping[str, int]
+
+    def url(self, service: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[service]}"
+
+
+def service_environment(service: str, around: Surroundings) -> dict[str, str]:
+    """The `INVOICEOS_` variables of one service."""
+    made = {
+        "INVOICEOS_ENVIRONMENT": "development",
+        "INVOICEOS_LOG_LEVEL": "info",
+        "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
+        "INVOICEOS_HTTP_HOST": LOOPBACK,
+        "INVOICEOS_HTTP_PORT": str(around.ports[service]),
+        "INVOICEOS_ROLES": "api,consumers,relay",
+        "INVOICEOS_INTERNAL_TOKEN_PUBLIC_KEY": around.secrets.internal_token_public_key,
+        **_databases(service, around),
+        **_special(service, around),
+    }
+    chosen = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    optional = {"INVOICEOS_LOG_LEVEL", "INVOICEOS_OTLP_ENDPOINT"}
+    return made | {k: v for k, v in chosen.items() if k in made or k in optional}
+
+
+def administration_environment(around: Surroundings) -> dict[str, str]:
+    """The variables of the commands that prepare databases, migrate and create topics."""
+    return {
+        "INVOICEOS_ENVIRONMENT": "development",
+        "INVOICEOS_DATABASE_ADMIN_URL": around.infrastructure.postgres_url,
+        "INVOICEOS_DATABASE_PASSWORD_SEED": around.secrets.database_password_seed,
+        "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
+        "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
+        url_setting(GATEWAY): around.url(GATEWAY) if GATEWAY in around.ports else "",
+    }
+
+
+def _databases(service: str, around: Surroundings) -> dict[str, str]:
+    return {
+        f"INVOICEOS_DATABASE_{kind.upper()}_URL": _database_url(
+            f"{schema_of(service)}_{kind}", around
+        )
+        for kind in ("owner", "api", "worker")
+    }
+
+
+def _database_url(role: str, around: Surroundings) -> str:
+    server = urlsplit(around.infrastructure.postgres_url)
+    place = server.netloc.rpartition("@")[2]
+    login = f"{role}:{around.secrets.database_password(role)}"
+    return urlunsplit(("postgresql", f"{login}@{place}", f"/{DATABASE}", server.query, ""))
+
+
+def _special(service: str, around: Surroundings) -> dict[str, str]:
+    makers = {
+        GATEWAY: _gateway,
+        "invoice": _invoice,
+        "wallet-factory": _wallet_factory,
+        "provider-orchestrator": _provider_orchestrator,
+        "ephemeral-manager": _evidence,
+        "reserve-ledger": _evidence,
+        "notification": _notification,
+    }
+    maker = makers.get(service)
+    return maker(around) if maker else {}
+
+
+def _gateway(around: Surroundings) -> dict[str, str]:
+    others = (service for service in around.ports if service != GATEWAY)
+    return {
+        "INVOICEOS_INTERNAL_TOKEN_PRIVATE_KEY": around.secrets.internal_token_private_key,
+        "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
+        "INVOICEOS_PUBLIC_URL": around.url(GATEWAY),
+        **{url_setting(service): around.url(service) for service in others},
+    }
+
+
+def _invoice(around: Surroundings) -> dict[str, str]:
+    return {"INVOICEOS_PUBLIC_URL": around.url(GATEWAY) if GATEWAY in around.ports else ""}
+
+
+def _tempo() -> dict[str, str]:
+    return {
+        "INVOICEOS_TEMPO_CHAIN_ID": str(CHAIN_ID),
+        "INVOICEOS_TEMPO_MASTER_ADDRESS": MASTER_ADDRESS,
+        "INVOICEOS_TEMPO_TOKENS": ",".join(f"{k}={v}" for k, v in TOKENS.items()),
+    }
+
+
+def _wallet_factory(around: Surroundings) -> dict[str, str]:
+    return {
+        **_tempo(),
+        "INVOICEOS_TEMPO_MASTER_ID": MASTER_ID,
+        "INVOICEOS_TEMPO_TAG_KEY": around.secrets.tempo_tag_key_hex,
+    }
+
+
+def _provider_orchestrator(around: Surroundings) -> dict[str, str]:
+    return {
+        **_tempo(),
+        "INVOICEOS_TEMPO_RPC_URL": around.infrastructure.tempo_rpc_url,
+        "INVOICEOS_TEMPO_WS_URL": around.infrastructure.tempo_ws_url,
+    }
+
+
+def _evidence(around: Surroundings) -> dict[str, str]:
+    return {"INVOICEOS_EVIDENCE_PRIVATE_KEY": around.secrets.evidence_private_key}
+
+
+def _notification(around: Surroundings) -> dict[str, str]:
+    return {
+        "INVOICEOS_SMTP_URL": around.infrastructure.smtp_url,
+        "INVOICEOS_MAIL_FROM": "Invoice OS <invoices@example.test>",
+        "INVOICEOS_WEBHOOK_ALLOW_HOSTS": f"{LOOPBACK},localhost",
+        "INVOICEOS_WEBHOOK_SECRET_KEY": around.secrets.webhook_secret_key,
+    }

@@ -1,0 +1,140 @@
+"""One real Kafka node (KRaft: broker and controller in one process) on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import signal
+import sys
+import uuid
+from pathlib import Path
+
+from invoiceos_local.java import java_command
+from invoiceos_local.kafka_jars import KAFKA_VERSION, kafka_jars, write_checksums
+from invoiceos_local.ports import LOOPBACK, free_port
+from invoiceos_local.processes import Child, Command, Processes, wait_until
+
+__all__ = ["KAFKA_VERSION", "Kafka", "answers"]
+
+_START_TIMEOUT_SECONDS = 90
+_JVM_FLAGS = (
+    *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)
+
+
+def _properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+        "listeners": f"BROKER://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"BROKER://{LOOPBACK}:{port}",
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "BROKER",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "4",
+        "group.initial.rebalance.delay.ms": "0",
+        "group.coordinator.append.linger.ms": "0",
+        "log.retention.hours": "168",
+        "log.segment.bytes": str(64 * 1024 * 1024),
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "background.threads": "2",
+        # After a crash the node waits this long before it may register again.
+        "broker.session.timeout.ms": "5000",
+        "broker.heartbeat.interval.ms": "500",
+    }
+
+
+class Kafka:
+    """A broker whose data lies in `<folder>/kafka`."""
+
+    def __init__(self, processes: Processes, port: int | None = None) -> None:
+        self._processes = processes
+        self._folder = processes.folder / "kafka"
+        self._port = port or free_port()
+        self._child: Child | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self._port}"
+
+    def start(self) -> None:
+        """Returns when the broker answers a request for its metadata."""
+        java, class_path = java_command(), os.pathsep.join(map(str, kafka_jars()))
+        settings = self._write_settings()
+        jvm = [java, *_JVM_FLAGS, "-cp", class_path]
+        if not (self._folder / "data" / "meta.properties").exists():
+            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+            self._processes.run("kafka-format", Command([*jvm, *tool], folder=self._folder))
+        self._child = self._processes.spawn(
+            "kafka", Command([*jvm, "kafka.Kafka", str(settings)], folder=self._folder)
+        )
+        wait_until(lambda: answers(self.bootstrap), self._child, "Kafka", _START_TIMEOUT_SECONDS)
+
+    def _write_settings(self) -> Path:
+        data = self._folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        path = self._folder / "server.properties"
+        lines = (f"{k}={v}\n" for k, v in _properties(data, self._port, free_port()).items())
+        path.write_text("".join(lines))
+        return path
+
+    def send(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            self._child.send(number)
+
+    def is_alive(self) -> bool:
+        return self._child is not None and self._child.is_alive()
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._processes.stop(self._child)
+            self._child = None
+
+
+def answers(bootstrap: str) -> bool:
+    """Whether a broker at this address knows of itself, and so serves."""
+    return asyncio.run(_knows_itself(bootstrap))
+
+
+async def _knows_itself(bootstrap: str) -> bool:
+    from aiokafka.client import AIOKafkaClient
+    from aiokafka.errors import KafkaError
+
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
+    try:
+        await client.bootstrap()
+        return bool(client.cluster.brokers())
+    except KafkaError:
+        return False
+    finally:
+        await client.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write-checksums"]:
+        sys.exit("usage: python -m invoiceos_local.kafka --write-checksums")
+    print(f"{write_checksums()} jars written")

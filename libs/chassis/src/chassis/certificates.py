@@ -1,0 +1,23 @@
+"""Checking a destruction certificate: everything in it can be checked by whoever holds it."""
+
+from invoiceos_contracts.ephemeral_v1 import Certificate
+
+from chassis.evidence import canonical, digest, key_id_of, verify
+
+
+def findings(certificate: Certificate, public_key: str | None = None) -> list[tuple[str, bool]]:
+    """What was checked, and whether it is right."""
+    body = certificate.body
+    found = [
+        ("the hash is that of the body", digest(canonical(body)) == certificate.hash),
+        (
+            "the signature is right",
+            verify(certificate.public_key, certificate.hash, certificate.signature),
+        ),
+        ("the key id is that of the key", key_id_of(certificate.public_key) == certificate.key_id),
+        ("the guard was passed", body.guard.drained and body.guard.watch_window_over),
+        ("nothing was left in the wallet", all(b.amount_minor == 0 for b in body.balances)),
+    ]
+    if public_key is not None:
+        found.append(("the key is the platform's", certificate.public_key == public_key))
+    return found

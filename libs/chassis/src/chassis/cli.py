@@ -1,0 +1,239 @@
+"""`invoiceos`: what operators run. One image, this one entry point."""
+
+import asyncio
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chassis.runtime import Service
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Invoice OS for operators.")
+database = typer.Typer(no_args_is_help=True, help="Roles and schemas.")
+tenant = typer.Typer(no_args_is_help=True, help="Companies on the platform.")
+certificate = typer.Typer(no_args_is_help=True, help="Destruction certificates.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be handled.")
+app.add_typer(database, name="database")
+app.add_typer(tenant, name="tenant")
+app.add_typer(certificate, name="certificate")
+app.add_typer(dead_letters, name="dead-letters")
+
+
+def services() -> dict[str, Service]:
+    """Every service that is installed, by name."""
+    return {point.name: point.load() for point in entry_points(group="invoiceos.services")}
+
+
+def service_named(name: str) -> Service:
+    """An installed service; ends the command with the names there are."""
+    points = {point.name: point for point in entry_points(group="invoiceos.services")}
+    if name not in points:
+        raise typer.BadParameter(f"there is {', '.join(sorted(points))}")
+    found: Service = points[name].load()
+    return found
+
+
+def setting(name: str) -> str:
+    """A setting a command cannot do without."""
+    value = os.environ.get(name)
+    if not value:
+        typer.echo(f"Set {name} first; .env.example says what it is.", err=True)
+        raise typer.Exit(2)
+    return value
+
+
+@app.command()
+def serve(name: str) -> None:
+    """Run a service: its routes, consumers and relay, as INVOICEOS_ROLES says."""
+    from chassis.application import serve as run  # noqa: PLC0415 - keeps the other commands quick
+
+    run(service_named(name))
+
+
+@app.command()
+def migrate(
+    name: Annotated[str, typer.Argument()] = "",
+    everything: Annotated[bool, typer.Option("--all")] = False,  # noqa: FBT002 - typer's form
+) -> None:
+    """Apply the migrations of one service (or of all, deriving the owners' addresses)."""
+    from chassis import databases  # noqa: PLC0415
+
+    if everything:
+        admin, seed = setting("INVOICEOS_DATABASE_ADMIN_URL"), setting(
+            "INVOICEOS_DATABASE_PASSWORD_SEED"
+        )
+        targets = {s.schema: owner_url(admin, seed, s.schema) for s in services().values()}
+    else:
+        targets = {service_named(name).schema: setting("INVOICEOS_DATABASE_OWNER_URL")}
+    for schema, url in sorted(targets.items()):
+        for migration in databases.migrate(url, schema):
+            typer.echo(f"{schema}: {migration}")
+
+
+def owner_url(admin_url: str, seed: str, schema: str) -> str:
+    """Address of a schema's owner on the same server."""
+    from urllib.parse import urlsplit, urlunsplit  # noqa: PLC0415
+
+    from chassis.databases import password_of  # noqa: PLC0415
+
+    parts = urlsplit(admin_url)
+    role = f"{schema}_owner"
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{password_of(seed, role)}@{place}"))
+
+
+@database.command("prepare")
+def prepare_database() -> None:
+    """Create each service's schema and roles."""
+    from chassis import databases  # noqa: PLC0415
+
+    schemas = sorted(service.schema for service in services().values())
+    databases.prepare(
+        setting("INVOICEOS_DATABASE_ADMIN_URL"), schemas, setting("INVOICEOS_DATABASE_PASSWORD_SEED")
+    )
+    typer.echo(f"ready: {', '.join(schemas)}")
+
+
+@app.command("topics")
+def create_topics(replication: int = 1) -> None:
+    """Create the topics that are missing."""
+    from chassis import topics  # noqa: PLC0415
+
+    created = asyncio.run(
+        topics.create(setting("INVOICEOS_KAFKA_BOOTSTRAP"), replication=replication)
+    )
+    typer.echo(f"created: {', '.join(created) or 'none, all were there'}")
+
+
+@app.command()
+def probe(path: str = "/readyz") -> None:
+    """Ask the service in this container whether it is well; for health checks."""
+    port = os.environ.get("INVOICEOS_HTTP_PORT", "8080")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as answer:  # noqa: S310
+            typer.echo(answer.read().decode())
+    except OSError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+@tenant.command("create")
+def create_tenant(
+    name: str,
+    as_json: Annotated[bool, typer.Option("--json")] = False,  # noqa: FBT002 - typer's form
+) -> None:
+    """Create a company and its first API key; the key is shown once."""
+    made = _post("/api/v1/tenants", {"name": name})
+    if as_json:
+        typer.echo(json.dumps(made))
+        return
+    typer.echo(f"tenant   {made['tenant_id']}\nAPI key  {made['api_key']}")
+    typer.echo("Keep the key: it cannot be shown again.")
+
+
+def _post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 - an address the operator set
+        setting("INVOICEOS_GATEWAY_URL").rstrip("/") + path,
+        json.dumps(body).encode(),
+        {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {setting('INVOICEOS_OPERATOR_TOKEN')}",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            made: dict[str, Any] = json.load(answer)
+            return made
+    except urllib.error.HTTPError as error:
+        typer.echo(error.read().decode(), err=True)
+        raise typer.Exit(1) from error
+
+
+@certificate.command("verify")
+def verify_certificate(
+    file: Annotated[str, typer.Argument(help="A certificate as JSON; - for standard input")],
+    public_key: Annotated[
+        str, typer.Option(help="The platform's public key, base64; without it only the chain and "
+                               "the certificate's own key are checked")
+    ] = "",
+) -> None:
+    """Check a destruction certificate's hash, signature and, if given, the key."""
+    from invoiceos_contracts.ephemeral_v1 import Certificate  # noqa: PLC0415
+
+    from chassis.certificates import findings  # noqa: PLC0415
+
+    text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    found = findings(Certificate.model_validate_json(text), public_key or None)
+    for name, right in found:
+        typer.echo(f"{'ok  ' if right else 'BAD '} {name}")
+    if not all(right for _, right in found):
+        raise typer.Exit(1)
+
+
+@dead_letters.command("list")
+def list_dead_letters(name: str, limit: int = 50) -> None:
+    """Show the open dead letters of a service."""
+    rows = asyncio.run(_dead_letters(name, limit))
+    for row in rows:
+        typer.echo(
+            f"{row['id']}  {row['state']:9}  {row['topic']}/{row['partition']}/"
+            f"{row['record_offset']}  {row['type']}  {row['reason']}: {row['error'][:120]}"
+        )
+    typer.echo(f"{len(rows)} open")
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(name: str, letter_id: str) -> None:
+    """Let the letters of one key be handled again, in their order."""
+    released = asyncio.run(_release(name, letter_id))
+    typer.echo(f"{released} released; the consumer takes them within a second or two")
+    if not released:
+        raise typer.Exit(1)
+
+
+async def _dead_letters(name: str, limit: int) -> list[Any]:
+    from messaging import Database  # noqa: PLC0415
+
+    schema = service_named(name).schema
+    opened = await Database.open(setting("INVOICEOS_DATABASE_WORKER_URL"), schema, size=2)
+    try:
+        return await opened.fetch(
+            "select * from dead_letter where state <> 'resolved' order by created_at limit $1", limit
+        )
+    finally:
+        await opened.close()
+
+
+async def _release(name: str, letter_id: str) -> int:
+    from uuid import UUID  # noqa: PLC0415
+
+    from messaging import Database  # noqa: PLC0415
+    from messaging.dead_letters import release  # noqa: PLC0415
+
+    schema = service_named(name).schema
+    opened = await Database.open(setting("INVOICEOS_DATABASE_WORKER_URL"), schema, size=2)
+    try:
+        async with opened.transaction() as tx:
+            return await release(tx, [UUID(letter_id)])
+    finally:
+        await opened.close()
+
+
+@app.command("contracts")
+def write_contracts(folder: Path = Path("contracts")) -> None:
+    """Write JSON Schemas, AsyncAPI, OpenAPI and golden messages (`make contracts`)."""
+    from chassis.documents import write  # noqa: PLC0415
+
+    for path in write(folder, services()):
+        typer.echo(str(path))
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,186 @@
+"""What a running service has in its hands: databases, writer, consumers, relay, timers."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import structlog
+from fastapi import APIRouter
+from faststream.kafka import KafkaBroker
+from messaging import (
+    Consumer,
+    Database,
+    OutboxSignal,
+    Processor,
+    Relay,
+    Subscription,
+    Subscriptions,
+    TimerHandler,
+    TimerLoop,
+    Writer,
+)
+from messaging.faults import pause
+
+from chassis.settings import Role, Settings
+
+log = structlog.get_logger()
+POLL_AGE_MAX_S = 60
+NACK_SECONDS_MAX = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What makes a service: its name and the parts it registers. See `docs/adding-a-service.md`."""
+
+    name: str
+    settings: type[Settings]
+    routers: Sequence[APIRouter] = ()
+    subscriptions: Sequence[Subscription] = ()
+    timers: Mapping[str, TimerHandler] = field(default_factory=dict)
+    workers: Sequence[Callable[["Runtime"], Awaitable[None]]] = ()
+    """Loops that talk to the outside; run beside the consumers, restarted when they fail."""
+    prepare: Callable[["Runtime"], Awaitable[None]] | None = None
+    """Runs once before anything else, for example to store what the settings say."""
+
+    @property
+    def schema(self) -> str:
+        """Name of the service's schema, its package and its consumer group."""
+        return self.name.replace("-", "_")
+
+
+class Runtime:
+    """A service while it runs."""
+
+    def __init__(self, service: Service, settings: Any) -> None:  # noqa: ANN401
+        """Nothing is opened yet."""
+        self.service = service
+        self.settings = settings
+        self.draining = False
+        self.ready = False
+        self.consumer: Consumer | None = None
+        self.relay: Relay | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._started_at = time.monotonic()
+        self.api: Database
+        self.worker: Database
+        self.writer: Writer
+        self.http: aiohttp.ClientSession
+        self._broker: KafkaBroker
+
+    async def start(self) -> None:
+        """Open everything, in the order in which things depend on each other."""
+        settings, schema = self.settings, self.service.schema
+        url = settings.database_worker_url.get_secret_value()
+        size = settings.database_pool_size
+        self.worker = await Database.open(url, schema, size=size, application=f"{schema}.worker")
+        self.api = await Database.open(
+            settings.database_api_url.get_secret_value(),
+            schema,
+            size=size,
+            application=f"{schema}.api",
+        )
+        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.writer = Writer(self.api)
+        timers = TimerLoop(self.worker, self.service.timers)
+        if Role.RELAY in settings.roles:
+            self.relay = Relay(
+                url, schema, service=self.service.name, bootstrap=settings.kafka_bootstrap
+            )
+            self._go("relay", self.relay.run)
+        signal = OutboxSignal(self.worker.pool, schema, self.relay)
+        self._go("outbox-signal", signal.run)
+        for database in (self.api, self.worker):
+            database.on_commit += [signal, lambda committed: timers.nudge(committed.next_due)]
+        if self.service.prepare is not None:
+            await self.service.prepare(self)
+        self._go("writer", self.writer.run)
+        if Role.CONSUMERS in settings.roles:
+            await self._start_consumers(timers)
+        self.ready = True
+        log.info("service.started", roles=sorted(settings.roles))
+
+    async def _start_consumers(self, timers: TimerLoop) -> None:
+        if self.service.timers:
+            self._go("timers", timers.run)
+        for work in self.service.workers:
+            self._go(work.__name__, lambda work=work: work(self))  # type: ignore[misc]
+        if not self.service.subscriptions:
+            return
+        broker = KafkaBroker(
+            self.settings.kafka_bootstrap,
+            logger=None,
+            graceful_timeout=self.settings.drain_seconds,
+            allow_auto_create_topics=False,
+            enable_idempotence=True,
+        )
+        subscriptions = Subscriptions(self.service.name, self.service.subscriptions)
+        self.consumer = Consumer(broker, self.worker, Processor(self.worker, subscriptions))
+        await broker.start()
+        self._broker = broker
+        self._go("consumer", self.consumer.run)
+
+    def _go(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        async def forever() -> None:
+            failures = 0
+            while True:
+                try:
+                    await loop()
+                    return
+                except Exception as error:  # noqa: BLE001 - a loop is restarted, never lost
+                    failures += 1
+                    log.exception("loop.failed", loop=name, error=repr(error)[:500])
+                    await pause(failures)
+
+        self._tasks[name] = asyncio.create_task(forever(), name=name)
+
+    async def stop(self) -> None:
+        """Finish what is in flight, then close: consumers first, the relay last but the pools."""
+        self.draining = True
+        try:
+            await asyncio.wait_for(self._drain(), self.settings.drain_seconds)
+        except TimeoutError:
+            log.warning("service.drain_timed_out", seconds=self.settings.drain_seconds)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.http.close()
+        await asyncio.gather(self.api.close(), self.worker.close())
+        log.info("service.stopped")
+
+    async def _drain(self) -> None:
+        await self.writer.drain()
+        if self.consumer is not None:
+            await self.consumer.drain()
+            await self._broker.stop()
+        for name, task in self._tasks.items():
+            if name not in ("relay", "outbox-signal"):
+                task.cancel()
+        while self.relay is not None and self.relay.owned:
+            self.relay.wake()
+            if not await self.worker.fetchval("select exists (select from outbox where not parked)"):
+                return
+            await asyncio.sleep(0.02)
+
+    async def problems(self) -> list[str]:
+        """Why this process should get no work now; empty when it should."""
+        if self.draining:
+            return ["draining"]
+        if not self.ready:
+            return ["starting"]
+        found = [f"{name} ended" for name, task in self._tasks.items() if task.done()]
+        try:
+            await asyncio.wait_for(self.worker.fetchval("select 1"), 2)
+        except Exception as error:  # noqa: BLE001 - any failure means not ready
+            found.append(f"database: {type(error).__name__}")
+        if self.consumer is not None:
+            if self.consumer.seconds_since_poll > POLL_AGE_MAX_S:
+                found.append("consumer has not polled")
+            if not self.consumer.joined:
+                found.append("consumer has not joined its group")
+        failing = self.relay.failing_since if self.relay is not None else None
+        if failing is not None and time.monotonic() - failing > NACK_SECONDS_MAX:
+            found.append("relay cannot publish")
+        return found

@@ -1,0 +1,43 @@
+"""Transactional messaging: a batch is the unit of work, and nothing is lost, doubled or reordered.
+
+See `docs/adr/0002-outbox-and-relay.md` and `docs/adr/0003-consumers.md` for the reasons.
+"""
+
+from messaging.consumer import Consumer
+from messaging.consuming import Batch, Subscription, Subscriptions, consumes
+from messaging.database import Database
+from messaging.errors import Kind, Overloaded, Refusal, RetryLater
+from messaging.failpoints import failpoint
+from messaging.idempotency import Answer, RequestKey
+from messaging.processing import Processor
+from messaging.records import Received
+from messaging.relay import OutboxSignal, Relay
+from messaging.timers import Timer, TimerHandler, TimerLoop
+from messaging.transaction import Tx
+from messaging.writer import Command, Writer
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "Command",
+    "Consumer",
+    "Database",
+    "Kind",
+    "OutboxSignal",
+    "Overloaded",
+    "Processor",
+    "Received",
+    "Refusal",
+    "Relay",
+    "RequestKey",
+    "RetryLater",
+    "Subscription",
+    "Subscriptions",
+    "Timer",
+    "TimerHandler",
+    "TimerLoop",
+    "Tx",
+    "Writer",
+    "consumes",
+    "failpoint",
+]

@@ -1,0 +1,1 @@
+"""Database and broker fixtures, event builders, conformance suites, fault tools."""

@@ -1,0 +1,81 @@
+"""Pytest fixtures: the real broker, database and chain, whoever provides them.
+
+Started once a session (by the first worker under xdist, under a file lock) and shared by address.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+from invoiceos_local.resolver import Infrastructure, infrastructure
+
+from testkit.databases import ServiceDatabase, create_database
+
+_ADDRESSES = {
+    "INVOICEOS_KAFKA_BOOTSTRAP": "kafka_bootstrap",
+    "INVOICEOS_POSTGRES_URL": "postgres_url",
+    "INVOICEOS_TEMPO_RPC_URL": "tempo_rpc_url",
+    "INVOICEOS_SMTP_URL": "smtp_url",
+    "INVOICEOS_MAIL_API_URL": "mail_api_url",
+}
+_KEY = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Under xdist the controller starts what the workers share, and hands the addresses down."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if getattr(config.option, "numprocesses", None):
+        stack = ExitStack()
+        folder = Path(config.rootpath) / ".local" / f"tests-{uuid.uuid4().hex[:8]}"
+        _export(stack.enter_context(_start(folder)))
+        config.stash[_KEY] = stack
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what `pytest_configure` started."""
+    stack = config.stash.get(_KEY, None)
+    if stack is not None:
+        stack.close()
+
+
+def _start(folder: Path) -> AbstractContextManager[Infrastructure]:
+    return infrastructure(folder, needs={"kafka", "postgres", "tempo", "smtp"})
+
+
+def _export(infra: Infrastructure) -> None:
+    for name, field in _ADDRESSES.items():
+        value = getattr(infra, field, None)
+        if value:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
+    """Kafka, PostgreSQL, a Tempo chain and a mail sink; addresses in the environment win."""
+    with _start(tmp_path_factory.mktemp("infrastructure")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def make_database(infra: Infrastructure) -> Iterator[Callable[[str], ServiceDatabase]]:
+    """Makes an empty, migrated database of a service; each is dropped at the end."""
+    made: list[ServiceDatabase] = []
+
+    def make(schema: str) -> ServiceDatabase:
+        database = create_database(infra.postgres_url, schema)
+        made.append(database)
+        return database
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+def pretty(value: object) -> str:
+    """A value as indented JSON, for messages of failed assertions."""
+    return json.dumps(value, indent=2, default=str)

@@ -1,0 +1,1 @@
+"""Life and destruction of ephemeral wallets."""

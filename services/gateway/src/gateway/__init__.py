@@ -1,0 +1,1 @@
+"""The public edge: tenants, API keys, limits, forwarding."""

@@ -1,0 +1,1 @@
+"""Providers, their health, payments, chain watching."""

@@ -1,0 +1,1 @@
+"""Accounts, postings, reserve statements."""

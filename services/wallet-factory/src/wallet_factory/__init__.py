@@ -1,0 +1,1 @@
+"""One wallet per invoice: mode, rail, address."""
