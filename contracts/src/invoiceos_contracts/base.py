@@ -137,7 +137,9 @@ class HealthState(StrEnum):
 
 
 def _open(known: type[StrEnum]) -> object:
-    return Field(union_mode="left_to_right", description=f"One of {', '.join(known)}; more may come.")
+    return Field(
+        union_mode="left_to_right", description=f"One of {', '.join(known)}; more may come."
+    )
 
 
 Document = Annotated[DocumentStatus | str, _open(DocumentStatus)]

@@ -53,7 +53,7 @@ class PublicId:
         if isinstance(value, UUID):
             return value
         if not isinstance(value, str):
-            raise PydanticCustomError("id_type", "an id is text")  # noqa: EM101
+            raise PydanticCustomError("id_type", "an id is text")
         try:
             return decode(self.prefix, value)
         except ValueError as error:

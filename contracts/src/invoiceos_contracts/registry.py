@@ -61,4 +61,4 @@ def topics() -> list[TopicSpec]:
 
 def owned_by(service: str) -> list[type[Event]]:
     """The facts that this service, and no other, states."""
-    return [event for event in EVENTS.values() if event.OWNER == service]
+    return [event for event in EVENTS.values() if service == event.OWNER]

@@ -57,7 +57,10 @@ async def get_version(request: Request) -> dict[str, str]:
 def describe(service: Service) -> FastAPI:
     """The application without anything opened: enough for its OpenAPI document."""
     app = FastAPI(
-        title=f"Invoice OS {service.name}", version=version_of(service), docs_url=None, redoc_url=None
+        title=f"Invoice OS {service.name}",
+        version=version_of(service),
+        docs_url=None,
+        redoc_url=None,
     )
     for router in service.routers:
         app.include_router(router)

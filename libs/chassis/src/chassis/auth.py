@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
-from invoiceos_contracts import decode, encode
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+
+from invoiceos_contracts import decode, encode
 from messaging import Kind, Refusal
 
 ALGORITHM = "Ed25519"
@@ -66,7 +67,7 @@ class TokenMint:
 
     def __init__(self, private_key: str) -> None:
         """Take an Ed25519 seed, base64."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (
             Ed25519PrivateKey,
         )
 
@@ -77,7 +78,8 @@ class TokenMint:
 
     def mint(self, caller: Caller) -> str:
         """A token for a caller; the same one for a third of its life, so that receivers need not
-        verify each request anew."""
+        verify each request anew.
+        """
         now = time.time()
         token, until = self._minted.get(caller, ("", 0.0))
         if now < until:

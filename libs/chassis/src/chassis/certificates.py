@@ -1,8 +1,7 @@
 """Checking a destruction certificate: everything in it can be checked by whoever holds it."""
 
-from invoiceos_contracts.ephemeral_v1 import Certificate
-
 from chassis.evidence import canonical, digest, key_id_of, verify
+from invoiceos_contracts.ephemeral_v1 import Certificate
 
 
 def findings(certificate: Certificate, public_key: str | None = None) -> list[tuple[str, bool]]:

@@ -51,7 +51,7 @@ def setting(name: str) -> str:
 @app.command()
 def serve(name: str) -> None:
     """Run a service: its routes, consumers and relay, as INVOICEOS_ROLES says."""
-    from chassis.application import serve as run  # noqa: PLC0415 - keeps the other commands quick
+    from chassis.application import serve as run
 
     run(service_named(name))
 
@@ -59,14 +59,15 @@ def serve(name: str) -> None:
 @app.command()
 def migrate(
     name: Annotated[str, typer.Argument()] = "",
-    everything: Annotated[bool, typer.Option("--all")] = False,  # noqa: FBT002 - typer's form
+    everything: Annotated[bool, typer.Option("--all")] = False,
 ) -> None:
     """Apply the migrations of one service (or of all, deriving the owners' addresses)."""
-    from chassis import databases  # noqa: PLC0415
+    from chassis import databases
 
     if everything:
-        admin, seed = setting("INVOICEOS_DATABASE_ADMIN_URL"), setting(
-            "INVOICEOS_DATABASE_PASSWORD_SEED"
+        admin, seed = (
+            setting("INVOICEOS_DATABASE_ADMIN_URL"),
+            setting("INVOICEOS_DATABASE_PASSWORD_SEED"),
         )
         targets = {s.schema: owner_url(admin, seed, s.schema) for s in services().values()}
     else:
@@ -78,9 +79,9 @@ def migrate(
 
 def owner_url(admin_url: str, seed: str, schema: str) -> str:
     """Address of a schema's owner on the same server."""
-    from urllib.parse import urlsplit, urlunsplit  # noqa: PLC0415
+    from urllib.parse import urlsplit, urlunsplit
 
-    from chassis.databases import password_of  # noqa: PLC0415
+    from chassis.databases import password_of
 
     parts = urlsplit(admin_url)
     role = f"{schema}_owner"
@@ -91,11 +92,13 @@ def owner_url(admin_url: str, seed: str, schema: str) -> str:
 @database.command("prepare")
 def prepare_database() -> None:
     """Create each service's schema and roles."""
-    from chassis import databases  # noqa: PLC0415
+    from chassis import databases
 
     schemas = sorted(service.schema for service in services().values())
     databases.prepare(
-        setting("INVOICEOS_DATABASE_ADMIN_URL"), schemas, setting("INVOICEOS_DATABASE_PASSWORD_SEED")
+        setting("INVOICEOS_DATABASE_ADMIN_URL"),
+        schemas,
+        setting("INVOICEOS_DATABASE_PASSWORD_SEED"),
     )
     typer.echo(f"ready: {', '.join(schemas)}")
 
@@ -103,7 +106,7 @@ def prepare_database() -> None:
 @app.command("topics")
 def create_topics(replication: int = 1) -> None:
     """Create the topics that are missing."""
-    from chassis import topics  # noqa: PLC0415
+    from chassis import topics
 
     created = asyncio.run(
         topics.create(setting("INVOICEOS_KAFKA_BOOTSTRAP"), replication=replication)
@@ -116,7 +119,7 @@ def probe(path: str = "/readyz") -> None:
     """Ask the service in this container whether it is well; for health checks."""
     port = os.environ.get("INVOICEOS_HTTP_PORT", "8080")
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as answer:
             typer.echo(answer.read().decode())
     except OSError as error:
         typer.echo(str(error), err=True)
@@ -126,7 +129,7 @@ def probe(path: str = "/readyz") -> None:
 @tenant.command("create")
 def create_tenant(
     name: str,
-    as_json: Annotated[bool, typer.Option("--json")] = False,  # noqa: FBT002 - typer's form
+    as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Create a company and its first API key; the key is shown once."""
     made = _post("/api/v1/tenants", {"name": name})
@@ -138,7 +141,7 @@ def create_tenant(
 
 
 def _post(path: str, body: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310 - an address the operator set
+    request = urllib.request.Request(
         setting("INVOICEOS_GATEWAY_URL").rstrip("/") + path,
         json.dumps(body).encode(),
         {
@@ -147,7 +150,7 @@ def _post(path: str, body: dict[str, Any]) -> dict[str, Any]:
         },
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:
             made: dict[str, Any] = json.load(answer)
             return made
     except urllib.error.HTTPError as error:
@@ -159,14 +162,16 @@ def _post(path: str, body: dict[str, Any]) -> dict[str, Any]:
 def verify_certificate(
     file: Annotated[str, typer.Argument(help="A certificate as JSON; - for standard input")],
     public_key: Annotated[
-        str, typer.Option(help="The platform's public key, base64; without it only the chain and "
-                               "the certificate's own key are checked")
+        str,
+        typer.Option(
+            help="The platform's public key, base64; without it only the chain and "
+            "the certificate's own key are checked"
+        ),
     ] = "",
 ) -> None:
     """Check a destruction certificate's hash, signature and, if given, the key."""
-    from invoiceos_contracts.ephemeral_v1 import Certificate  # noqa: PLC0415
-
-    from chassis.certificates import findings  # noqa: PLC0415
+    from chassis.certificates import findings
+    from invoiceos_contracts.ephemeral_v1 import Certificate
 
     text = sys.stdin.read() if file == "-" else Path(file).read_text()
     found = findings(Certificate.model_validate_json(text), public_key or None)
@@ -198,23 +203,24 @@ def replay_dead_letters(name: str, letter_id: str) -> None:
 
 
 async def _dead_letters(name: str, limit: int) -> list[Any]:
-    from messaging import Database  # noqa: PLC0415
+    from messaging import Database
 
     schema = service_named(name).schema
     opened = await Database.open(setting("INVOICEOS_DATABASE_WORKER_URL"), schema, size=2)
     try:
         return await opened.fetch(
-            "select * from dead_letter where state <> 'resolved' order by created_at limit $1", limit
+            "select * from dead_letter where state <> 'resolved' order by created_at limit $1",
+            limit,
         )
     finally:
         await opened.close()
 
 
 async def _release(name: str, letter_id: str) -> int:
-    from uuid import UUID  # noqa: PLC0415
+    from uuid import UUID
 
-    from messaging import Database  # noqa: PLC0415
-    from messaging.dead_letters import release  # noqa: PLC0415
+    from messaging import Database
+    from messaging.dead_letters import release
 
     schema = service_named(name).schema
     opened = await Database.open(setting("INVOICEOS_DATABASE_WORKER_URL"), schema, size=2)
@@ -228,7 +234,7 @@ async def _release(name: str, letter_id: str) -> int:
 @app.command("contracts")
 def write_contracts(folder: Path = Path("contracts")) -> None:
     """Write JSON Schemas, AsyncAPI, OpenAPI and golden messages (`make contracts`)."""
-    from chassis.documents import write  # noqa: PLC0415
+    from chassis.documents import write
 
     for path in write(folder, services()):
         typer.echo(str(path))

@@ -46,9 +46,7 @@ def _ensure_role(connection: psycopg.Connection, role: str, seed: str) -> None:
 
 def _ensure_schema(connection: psycopg.Connection, schema: str) -> None:
     names = {role: sql.Identifier(f"{schema}_{role}") for role in ROLES}
-    connection.execute(
-        sql.SQL("grant {} to current_user").format(names["owner"])
-    )
+    connection.execute(sql.SQL("grant {} to current_user").format(names["owner"]))
     connection.execute(
         sql.SQL("create schema if not exists {} authorization {}").format(
             sql.Identifier(schema), names["owner"]

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
-from invoiceos_contracts import decode, encode
-from messaging import Answer, Command, Database, Kind, Refusal, RequestKey, Tx, Writer
 from pydantic import BaseModel
 
 from chassis.auth import Caller, caller_of
+from invoiceos_contracts import decode, encode
+from messaging import Answer, Command, Database, Kind, Refusal, RequestKey, Tx, Writer
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -151,7 +151,7 @@ def expected_version(request: Request) -> int | None:
     if value is None or value == "*":
         return None
     digits = value.strip().removeprefix("W/").strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 18):  # noqa: PLR2004
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 18):
         raise BadVersion
     return int(digits)
 

@@ -7,9 +7,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
 from messaging import Kind, Refusal
 from money import MoneyError
-from starlette.exceptions import HTTPException
 
 log = structlog.get_logger()
 STATUS: Mapping[Kind, int] = {
@@ -27,9 +28,7 @@ _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_me
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(
-    status: int, code: str, title: str, detail: str = "", **more: object
-) -> JSONResponse:
+def problem(status: int, code: str, title: str, detail: str = "", **more: object) -> JSONResponse:
     """A problem document."""
     body: dict[str, object] = {
         "type": f"https://docs.invoiceos.dev/problems/{code}",

@@ -10,6 +10,8 @@ import aiohttp
 import structlog
 from fastapi import APIRouter
 from faststream.kafka import KafkaBroker
+
+from chassis.settings import Role, Settings
 from messaging import (
     Consumer,
     Database,
@@ -23,8 +25,6 @@ from messaging import (
     Writer,
 )
 from messaging.faults import pause
-
-from chassis.settings import Role, Settings
 
 log = structlog.get_logger()
 POLL_AGE_MAX_S = 60
@@ -54,7 +54,7 @@ class Service:
 class Runtime:
     """A service while it runs."""
 
-    def __init__(self, service: Service, settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, service: Service, settings: Any) -> None:
         """Nothing is opened yet."""
         self.service = service
         self.settings = settings
@@ -129,7 +129,7 @@ class Runtime:
                 try:
                     await loop()
                     return
-                except Exception as error:  # noqa: BLE001 - a loop is restarted, never lost
+                except Exception as error:
                     failures += 1
                     log.exception("loop.failed", loop=name, error=repr(error)[:500])
                     await pause(failures)
@@ -160,7 +160,9 @@ class Runtime:
                 task.cancel()
         while self.relay is not None and self.relay.owned:
             self.relay.wake()
-            if not await self.worker.fetchval("select exists (select from outbox where not parked)"):
+            if not await self.worker.fetchval(
+                "select exists (select from outbox where not parked)"
+            ):
                 return
             await asyncio.sleep(0.02)
 
@@ -173,7 +175,7 @@ class Runtime:
         found = [f"{name} ended" for name, task in self._tasks.items() if task.done()]
         try:
             await asyncio.wait_for(self.worker.fetchval("select 1"), 2)
-        except Exception as error:  # noqa: BLE001 - any failure means not ready
+        except Exception as error:
             found.append(f"database: {type(error).__name__}")
         if self.consumer is not None:
             if self.consumer.seconds_since_poll > POLL_AGE_MAX_S:

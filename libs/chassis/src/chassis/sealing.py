@@ -11,6 +11,7 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
 from invoiceos_contracts import Sealed
 
 
@@ -24,7 +25,7 @@ class Sealer:
     def __init__(self, key_base64: str) -> None:
         """Take 32 bytes in base64; raises `ValueError` when they are not that."""
         self._key = base64.b64decode(key_base64, validate=True)
-        if len(self._key) != 32:  # noqa: PLR2004 - AES-256
+        if len(self._key) != 32:
             message = "the personal-data key must be 32 bytes in base64"
             raise ValueError(message)
         self.key_id = hashlib.sha256(self._key).hexdigest()[:16]

@@ -61,7 +61,7 @@ S = TypeVar("S", bound=Settings)
 @cache
 def load(kind: type[S]) -> S:
     """Read settings once; a missing or wrong one ends the process with its name."""
-    import os  # noqa: PLC0415 - only here
+    import os
 
     folder = os.environ.get("INVOICEOS_SECRETS_DIR")
     return kind(_secrets_dir=folder) if folder else kind()

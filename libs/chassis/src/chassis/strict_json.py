@@ -13,7 +13,7 @@ DEPTH_MAX = 32
 BODY_BYTES_MAX = 262_144
 
 
-def parse(body: bytes) -> Any:  # noqa: ANN401
+def parse(body: bytes) -> Any:
     """JSON text to Python; refuses what lenient parsers let through.
 
     NaN and infinities, numbers that only a float could hold to infinity, keys given twice, lone
@@ -48,7 +48,7 @@ def _number(text: str) -> float:
     return value
 
 
-def _check(value: Any, depth: int) -> None:  # noqa: ANN401
+def _check(value: Any, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise BadBody(f"The body is nested more than {DEPTH_MAX} deep")
     if isinstance(value, str):
@@ -63,7 +63,9 @@ def _check(value: Any, depth: int) -> None:  # noqa: ANN401
 
 
 def _check_text(text: str) -> None:
-    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text if letter > "\ud7ff"):
+    if "\x00" in text or any(
+        "\ud800" <= letter <= "\udfff" for letter in text if letter > "\ud7ff"
+    ):
         raise BadBody("Text holds a NUL or half of a surrogate pair")
 
 
@@ -92,11 +94,11 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             body = await _bounded_body(request)
-            request._body = body  # noqa: SLF001 - Starlette's own cache of the body
+            request._body = body
             if body:
                 if not _is_json(request):
                     raise NotJson
-                request._json = parse(body)  # noqa: SLF001 - likewise
+                request._json = parse(body)
             return await handler(request)
 
         return strict

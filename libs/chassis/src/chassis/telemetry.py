@@ -25,7 +25,7 @@ def configure(service: str, version: str, otlp_endpoint: str) -> None:
         resource=Resource.create({"service.name": service, "service.version": version})
     )
     if otlp_endpoint:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
             OTLPSpanExporter,
         )
 

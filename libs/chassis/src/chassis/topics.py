@@ -2,6 +2,7 @@
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
+
 from invoiceos_contracts import topics
 
 

@@ -121,9 +121,9 @@ class Consumer:
         self._draining = False
         self.subscriber = self._subscribe(broker)
 
-    def _subscribe(self, broker: KafkaBroker) -> Any:  # noqa: ANN401
+    def _subscribe(self, broker: KafkaBroker) -> Any:
         subscriber = broker.subscriber(
-            *self.processor._subscriptions.topics,  # noqa: SLF001
+            *self.processor._subscriptions.topics,
             batch=True,
             max_records=MAX_RECORDS,
             group_id=self.processor.group,
@@ -145,7 +145,7 @@ class Consumer:
 
         return subscriber
 
-    async def _poll(self, subscriber: Any, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:  # noqa: ANN401
+    async def _poll(self, subscriber: Any, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
         """One long poll: no sleep of FastStream's between empty polls, which is latency."""
         del subscriber
         self.offsets.consumer = consumer
@@ -161,7 +161,7 @@ class Consumer:
         self._draining = True
         await self.offsets.settle()
 
-    async def _parse(self, raw: Any) -> KafkaAckableMessage:  # noqa: ANN401
+    async def _parse(self, raw: Any) -> KafkaAckableMessage:
         """Wrap the records untouched: FastStream's own parser raises on a bad header and loses them."""
         first = raw[0]
         return KafkaAckableMessage(
@@ -174,7 +174,7 @@ class Consumer:
             correlation_id="batch",
         )
 
-    async def _decode(self, message: Any) -> None:  # noqa: ANN401
+    async def _decode(self, message: Any) -> None:
         del message
 
     @property
@@ -196,7 +196,7 @@ class Consumer:
                 self._measure_lag()
                 try:
                     await self._replay()
-                except Exception as error:  # noqa: BLE001 - the loop outlives every failure
+                except Exception as error:
                     log.warning("dead_letters.replay_failed", error=repr(error))
         finally:
             committing.cancel()
@@ -215,7 +215,7 @@ class Consumer:
             return
         lag: dict[str, int] = {}
         for place in consumer.assignment():
-            end, done = consumer.highwater(place), self.offsets._done.get(place)  # noqa: SLF001
+            end, done = consumer.highwater(place), self.offsets._done.get(place)
             if end is not None and done is not None:
                 lag[place.topic] = lag.get(place.topic, 0) + max(0, end - done)
         for topic, records in lag.items():

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from invoiceos_contracts import Event
-
 from messaging.records import Received
 from messaging.transaction import Tx
 

@@ -73,7 +73,7 @@ class Database:
             for notice in self.on_commit:
                 notice(tx.committed)
 
-    async def fetchval(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401
+    async def fetchval(self, sql: str, *arguments: object) -> Any:
         """One value outside any tenant's transaction."""
         return await self.pool.fetchval(sql, *arguments)
 

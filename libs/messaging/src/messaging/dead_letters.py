@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
-from invoiceos_contracts import PLATFORM, EnvelopeError, from_headers
 
+from invoiceos_contracts import PLATFORM, EnvelopeError, from_headers
 from messaging import outbox
 from messaging.metrics import DEAD_LETTERS
 from messaging.records import headers_as_text, key_of
@@ -86,7 +86,7 @@ async def put_aside(tx: Tx, consumer: str, letters: Sequence[DeadLetter]) -> Non
     await _publish(tx, consumer, culprits)
 
 
-def _identity(record: Any) -> tuple[UUID, UUID | None, str | None]:  # noqa: ANN401
+def _identity(record: Any) -> tuple[UUID, UUID | None, str | None]:
     """Tenant, event id and type of a record, as far as they can be read."""
     try:
         envelope = from_headers(record.headers)
@@ -140,7 +140,7 @@ async def take_for_replay(tx: Tx, consumer: str, limit: int) -> list[tuple[UUID,
     return [(row["id"], _as_record(row)) for row in rows]
 
 
-def _as_record(row: Any) -> Any:  # noqa: ANN401
+def _as_record(row: Any) -> Any:
     headers = tuple((name, value.encode()) for name, value in row["headers"])
     return ConsumerRecord(
         topic=row["topic"],

@@ -35,7 +35,7 @@ class Refusal(Exception):
         self.data = data
 
 
-class RetryLater(Exception):  # noqa: N818 - an instruction to the backbone, not an error
+class RetryLater(Exception):
     """Raised by a handler whose precondition will come true by itself: the batch is tried again."""
 
 

@@ -13,7 +13,7 @@ _remaining = int(_count or 1)
 
 def failpoint(name: str) -> None:
     """Die here if this point is armed."""
-    global _remaining  # noqa: PLW0603 - one counter a process, by design
+    global _remaining
     if name != _armed:
         return
     _remaining -= 1

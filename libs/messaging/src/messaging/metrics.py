@@ -16,12 +16,14 @@ BATCH_SECONDS = Histogram(
     "invoiceos_batch_seconds", "Seconds of one transaction", ["of"], buckets=_SECONDS
 )
 DEDUPLICATED = Counter("invoiceos_inbox_duplicates_total", "Events seen before", ["consumer"])
-NACKS = Counter("invoiceos_consumer_nacks_total", "Batches that had to be tried again", ["consumer"])
-DEAD_LETTERS = Counter(
-    "invoiceos_dead_letters_total", "Records put aside", ["consumer", "reason"]
+NACKS = Counter(
+    "invoiceos_consumer_nacks_total", "Batches that had to be tried again", ["consumer"]
 )
+DEAD_LETTERS = Counter("invoiceos_dead_letters_total", "Records put aside", ["consumer", "reason"])
 LAG = Gauge("invoiceos_consumer_lag_records", "Records not yet read", ["consumer", "topic"])
-LAST_POLL = Gauge("invoiceos_consumer_last_poll_timestamp_seconds", "When last polled", ["consumer"])
+LAST_POLL = Gauge(
+    "invoiceos_consumer_last_poll_timestamp_seconds", "When last polled", ["consumer"]
+)
 NACK_STREAK = Gauge("invoiceos_consumer_nack_streak", "Failures in a row", ["consumer"])
 TIMERS_LATE = Gauge("invoiceos_timer_oldest_late_seconds", "How late the oldest due timer is")
 WRITER_QUEUE = Gauge("invoiceos_writer_queue", "Requests waiting for a transaction")

@@ -65,7 +65,7 @@ returning shard
 """
 
 
-async def insert(connection: Any, staged: Sequence[Staged], now: datetime) -> set[int]:  # noqa: ANN401
+async def insert(connection: Any, staged: Sequence[Staged], now: datetime) -> set[int]:
     """Write staged facts with their versions; the shards they went to."""
     facts = [item.fact for item in staged]
     rows = await connection.fetch(
@@ -85,12 +85,12 @@ async def insert(connection: Any, staged: Sequence[Staged], now: datetime) -> se
     return {row["shard"] for row in rows}
 
 
-async def insert_raw(connection: Any, columns: Sequence[Sequence[object]]) -> set[int]:  # noqa: ANN401
+async def insert_raw(connection: Any, columns: Sequence[Sequence[object]]) -> set[int]:
     """Write records that are not facts of ours (dead letters), headers given as JSON text."""
     return {row["shard"] for row in await connection.fetch(_INSERT_RAW, *columns)}
 
 
-def headers_of(row: Any, source: str) -> Headers:  # noqa: ANN401
+def headers_of(row: Any, source: str) -> Headers:
     """Kafka headers of an outbox row."""
     if row["headers"] is not None:
         return tuple((name, value.encode()) for name, value in row["headers"])

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from invoiceos_contracts import Event
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from invoiceos_contracts import Event
 from messaging import dead_letters, inbox
 from messaging.consuming import Handler, Subscriptions
 from messaging.database import Database
@@ -32,7 +32,7 @@ TRIES_MAX = 8
 LINKS_MAX = 128
 
 
-class GaveUp(Exception):  # noqa: N818 - an outcome: the caller seeks back and polls again
+class GaveUp(Exception):
     """The batch could not be committed now; nothing of it happened."""
 
 
@@ -43,11 +43,11 @@ class _Attempt:
     blocked: set[tuple[str, bytes]] = field(default_factory=set)
     letters: list[DeadLetter] = field(default_factory=list)
 
-    def put_aside(self, record: Any, state: str, reason: str, error: str, tries: int) -> None:  # noqa: ANN401
+    def put_aside(self, record: Any, state: str, reason: str, error: str, tries: int) -> None:
         self.letters.append(DeadLetter(record, state, reason, error, tries))
         self.blocked.add((record.topic, key_of(record)))
 
-    def is_blocked(self, record: Any) -> bool:  # noqa: ANN401
+    def is_blocked(self, record: Any) -> bool:
         return (record.topic, key_of(record)) in self.blocked
 
 
@@ -118,7 +118,10 @@ class Processor:
 
     @staticmethod
     def _sort_out(
-        parsed: Sequence[Received[Event] | Unreadable], new: set[UUID], attempt: _Attempt, tries: int
+        parsed: Sequence[Received[Event] | Unreadable],
+        new: set[UUID],
+        attempt: _Attempt,
+        tries: int,
     ) -> list[Received[Event]]:
         """The events to handle now; what is unreadable or behind it goes to the dead letters."""
         fresh, pending = [], set(new)
@@ -162,7 +165,7 @@ class Processor:
             await self._bisect(tx, handler, ready[:half], attempt, tries)
             await self._bisect(tx, handler, ready[half:], attempt, tries)
 
-    def _span(self, parsed: Sequence[Received[Event] | Unreadable]) -> Any:  # noqa: ANN401
+    def _span(self, parsed: Sequence[Received[Event] | Unreadable]) -> Any:
         links = []
         for item in parsed:
             if isinstance(item, Received) and item.envelope.traceparent:
@@ -200,7 +203,7 @@ class Processor:
             await dead_letters.settle(tx, resolved, failed)
         return len(letters)
 
-    async def _replay_one(self, tx: Tx, record: Any) -> str:  # noqa: ANN401
+    async def _replay_one(self, tx: Tx, record: Any) -> str:
         """Empty when the record is handled, else what is wrong with it."""
         item = read(record, self._subscriptions.types)
         if item is None:

@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
-from invoiceos_contracts import EVENTS, PLATFORM, Envelope, EnvelopeError, Event, from_headers
 from pydantic import ValidationError
+
+from invoiceos_contracts import EVENTS, PLATFORM, Envelope, EnvelopeError, Event, from_headers
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 Record = ConsumerRecord
@@ -41,7 +42,7 @@ class Unreadable:
     error: str
 
 
-def read(record: Any, wanted: Collection[str]) -> Received[Event] | Unreadable | None:  # noqa: ANN401
+def read(record: Any, wanted: Collection[str]) -> Received[Event] | Unreadable | None:
     """Parse a record; None when it is of a type that nobody here asked for. Never raises."""
     try:
         envelope = from_headers(record.headers)
@@ -60,12 +61,12 @@ def read(record: Any, wanted: Collection[str]) -> Received[Event] | Unreadable |
     return Received(fact, envelope, record)
 
 
-def key_of(record: Any) -> bytes:  # noqa: ANN401
+def key_of(record: Any) -> bytes:
     """The record's key; records without one stand each for themselves."""
     return record.key or f"{record.partition}@{record.offset}".encode()
 
 
-def headers_as_text(record: Any) -> list[list[str]]:  # noqa: ANN401
+def headers_as_text(record: Any) -> list[list[str]]:
     """Headers that can be stored as JSON, whatever bytes they hold."""
     return [
         [name.replace("\x00", ""), (value or b"").decode("utf-8", "replace").replace("\x00", "")]

@@ -76,7 +76,7 @@ class Relay:
                 try:
                     await self._connect()
                     await self._serve()
-                except Exception as error:  # noqa: BLE001 - the relay outlives every failure
+                except Exception as error:
                     failures += 1
                     RELAY_FAILURES.inc()
                     self.failing_since = self.failing_since or time.monotonic()
@@ -125,7 +125,7 @@ class Relay:
         if producer is not None:
             try:
                 await asyncio.wait_for(producer.stop(), 5)
-            except Exception as error:  # noqa: BLE001 - it is being thrown away
+            except Exception as error:
                 log.info("relay.producer_not_stopped", error=repr(error))
 
     async def _serve(self) -> None:
@@ -206,13 +206,11 @@ class Relay:
             failpoint("relay.sent")
         await asyncio.gather(*pending)
 
-    async def _park(self, row: Any) -> None:  # noqa: ANN401
+    async def _park(self, row: Any) -> None:
         """Mark a row that can never be sent: its key waits behind it, the shard goes on."""
         assert self._connection is not None
         log.error("relay.parked", topic=row["topic"], key=row["key"], seq=row["seq"])
-        await self._connection.execute(
-            "update outbox set parked = true where seq = $1", row["seq"]
-        )
+        await self._connection.execute("update outbox set parked = true where seq = $1", row["seq"])
 
     async def _measure(self) -> None:
         if time.monotonic() - self._measured_at < MEASURE_EVERY_S:
@@ -267,6 +265,6 @@ class OutboxSignal:
             self._pending.clear()
             try:
                 await self._pool.execute("select pg_notify($1, '')", self._channel)
-            except Exception as error:  # noqa: BLE001 - the slow poll is the net
+            except Exception as error:
                 log.info("outbox.notice_failed", error=repr(error))
             await asyncio.sleep(NOTIFY_EVERY_S)

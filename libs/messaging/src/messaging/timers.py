@@ -40,7 +40,7 @@ class Timer:
 TimerHandler = Callable[["Tx", Sequence[Timer]], Awaitable[None]]
 
 
-async def upsert(connection: Any, due: Sequence[Timer]) -> None:  # noqa: ANN401
+async def upsert(connection: Any, due: Sequence[Timer]) -> None:
     """Set timers; the last one wins where two have the same kind and ref."""
     unique = {(timer.kind, timer.ref): timer for timer in due}
     ordered = [unique[name] for name in sorted(unique)]
@@ -61,9 +61,11 @@ async def upsert(connection: Any, due: Sequence[Timer]) -> None:  # noqa: ANN401
     )
 
 
-async def delete(connection: Any, kind: str, refs: Sequence[str]) -> None:  # noqa: ANN401
+async def delete(connection: Any, kind: str, refs: Sequence[str]) -> None:
     """Take back timers of one kind."""
-    await connection.execute("delete from timer where kind = $1 and ref = any($2)", kind, list(refs))
+    await connection.execute(
+        "delete from timer where kind = $1 and ref = any($2)", kind, list(refs)
+    )
 
 
 class TimerLoop:
@@ -89,7 +91,7 @@ class TimerLoop:
                 failures = 0
                 if fired < BATCH:
                     await self._sleep()
-            except Exception as error:  # noqa: BLE001 - the loop outlives every failure
+            except Exception as error:
                 failures += 1
                 log.warning("timers.failed", error=repr(error), transient=is_transient(error))
                 await pause(failures)

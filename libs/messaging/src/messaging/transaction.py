@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from invoiceos_contracts import Event
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from uuid_utils.compat import uuid7
 
+from invoiceos_contracts import Event
 from messaging import outbox, timers
 from messaging.outbox import Staged
 from messaging.timers import Timer
@@ -52,11 +52,11 @@ class Tx:
         """All rows of a statement."""
         return await self.connection.fetch(sql, *arguments)
 
-    async def fetchrow(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401
+    async def fetchrow(self, sql: str, *arguments: object) -> Any:
         """The first row of a statement, or None."""
         return await self.connection.fetchrow(sql, *arguments)
 
-    async def fetchval(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401
+    async def fetchval(self, sql: str, *arguments: object) -> Any:
         """The first value of the first row, or None."""
         return await self.connection.fetchval(sql, *arguments)
 

@@ -34,7 +34,7 @@ class Waiting:
     tenant_id: UUID
     answer: Callable[[Any], Answer]
     key: RequestKey | None
-    outcome: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.Future())
+    outcome: asyncio.Future[Answer] = field(default_factory=asyncio.Future)
 
 
 class Writer:
@@ -48,7 +48,7 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._wake = asyncio.Event()
 
-    async def submit(  # noqa: PLR0913 - the parts of one request, named
+    async def submit(
         self,
         command: Command[R, T],
         request: R,
@@ -86,7 +86,7 @@ class Writer:
 
     async def drain(self) -> None:
         """Wait until nothing is queued."""
-        while self._queue:
+        while self._queue:  # noqa: ASYNC110 - asked once, at shutdown
             await asyncio.sleep(0.005)
 
     async def _write(self, batch: list[Waiting]) -> None:
@@ -95,7 +95,7 @@ class Writer:
         while True:
             try:
                 outcomes = await self._transact(batch)
-            except Exception as error:  # noqa: BLE001 - told to the one request it belongs to
+            except Exception as error:
                 failures += 1
                 if is_transient(error) and failures < TRANSIENT_TRIES:
                     await pause(failures, ceiling_s=1.0)
@@ -140,9 +140,7 @@ async def _carry_out(tx: Tx, batch: list[Waiting]) -> list[tuple[Waiting, Answer
         group = [waiting for waiting in fresh if waiting.command is command]
         results = await command(tx, [waiting.request for waiting in group])
         for waiting, result in zip(group, results, strict=True):
-            outcomes[waiting] = (
-                result if isinstance(result, Refusal) else waiting.answer(result)
-            )
+            outcomes[waiting] = result if isinstance(result, Refusal) else waiting.answer(result)
     if first:
         await idempotency.keep(tx, {w.key: o for w, o in outcomes.items() if w.key is not None})
     return [(waiting, _outcome_of(waiting, first, known, outcomes)) for waiting in batch]

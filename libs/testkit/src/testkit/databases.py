@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from chassis.databases import migrate, password_of, prepare
 from psycopg import sql
+
+from chassis.databases import migrate, password_of, prepare
 
 SEED = "tests"
 

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
-from invoiceos_local.resolver import Infrastructure, infrastructure
 
+from invoiceos_local.resolver import Infrastructure, infrastructure
 from testkit.databases import ServiceDatabase, create_database
 
 _ADDRESSES = {

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from aiokafka import ConsumerRecord
+
 from chassis.runtime import Service
 from invoiceos_contracts import EVENTS, Envelope, Event, to_headers
 from invoiceos_contracts.cloudevents import schema_uri
 from messaging import Database, Processor, Subscriptions, TimerLoop, Tx
-
 from testkit.databases import ServiceDatabase
 
 E = TypeVar("E", bound=Event)
 _offsets: dict[str, int] = {}
 
 
-def record_of(fact: Event, *, event_id: UUID | None = None, version: int = 1) -> Any:  # noqa: ANN401
+def record_of(fact: Event, *, event_id: UUID | None = None, version: int = 1) -> Any:
     """A Kafka record that carries a fact, as the owner's relay would have sent it."""
     envelope = Envelope(
         id=event_id or Tx.new_id(),
@@ -40,7 +40,7 @@ def record_of(fact: Event, *, event_id: UUID | None = None, version: int = 1) ->
     return record(fact.TOPIC, fact.subject.encode(), fact.write(), headers)
 
 
-def record(topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Any:  # noqa: ANN401
+def record(topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Any:
     """Any record at all."""
     offset = _offsets[topic] = _offsets.get(topic, -1) + 1
     return ConsumerRecord(
@@ -86,9 +86,7 @@ class ServiceUnderTest:
 
     async def published(self) -> list[Any]:
         """Take what is staged out of the outbox, as the relay would; records in order."""
-        rows = await self.worker.fetch(
-            "delete from outbox where headers is null returning *"
-        )
+        rows = await self.worker.fetch("delete from outbox where headers is null returning *")
         ordered = sorted(rows, key=lambda row: row["seq"])
         return [
             record_of(
@@ -99,7 +97,7 @@ class ServiceUnderTest:
             for row in ordered
         ]
 
-    async def command(self, command: Any, *requests: Any) -> list[Any]:  # noqa: ANN401
+    async def command(self, command: Any, *requests: Any) -> list[Any]:
         """Run a command in a transaction of the api role; the tenants are those of the requests."""
         tenants = {request.tenant_id for request in requests}
         async with self.api.transaction(tenants) as tx:

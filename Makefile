@@ -1,0 +1,73 @@
+# Invoice OS. `make help` names every target; each installs what it needs first.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+LOCAL := $(BIN)/python -m invoiceos_local
+SOURCES := contracts libs services deploy/local tests
+
+# One file says that the environment is as the lock file wants it.
+.venv/.synced: uv.lock pyproject.toml contracts/pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
+	@test -x $(UV) || { echo "setting up .venv (once, about a minute) ..."; \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=..."; exit 1; }; \
+		$(PYTHON) -m venv .venv && $(BIN)/pip install -q --disable-pip-version-check "$$(sed -n 's/.*\(uv==[0-9.]*\).*/\1/p' pyproject.toml)"; }
+	@$(UV) sync -q --frozen --all-packages --python $(BIN)/python
+	@touch $@
+
+.PHONY: help install
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+install: .venv/.synced ## set up the environment from the lock file
+
+.PHONY: up down logs demo seed
+up: install ## start everything on this machine; returns when all is healthy
+	@$(LOCAL) up
+
+down: ## stop everything and leave nothing running
+	@test ! -x $(BIN)/python || $(LOCAL) down
+
+logs: install ## follow the logs of all services, merged and coloured
+	@$(LOCAL) logs
+
+demo: up ## issue, pay, book, announce and destroy: each event as it happens
+	@$(LOCAL) demo
+
+.PHONY: test check fix contracts
+test: install ## pass the tests (real broker, database and chain)
+	@$(BIN)/python -m pytest -q $(TESTS)
+
+check: install ## style, types, import directions, tidiness, manifests; fast enough for each commit
+	@$(BIN)/ruff check -q $(SOURCES)
+	@$(BIN)/ruff format -q --check $(SOURCES)
+	@$(BIN)/mypy contracts/src libs/*/src services/*/src deploy/local/src
+	@$(BIN)/lint-imports --config pyproject.toml | tail -n 12
+	@$(BIN)/python -m pytest -q -p no:testkit.plugin tests/architecture tests/contracts
+	@$(BIN)/python k8s/validate.py
+
+fix: install ## mend style as far as tools can
+	@$(BIN)/ruff check -q --fix $(SOURCES) || true
+	@$(BIN)/ruff format -q $(SOURCES)
+
+contracts: install ## write schemas, AsyncAPI, OpenAPI; refuses a breaking change
+	@$(BIN)/invoiceos contracts | wc -l | xargs -I{} echo "{} documents written under contracts/"
+
+.PHONY: migrate bench new-service new-adr clean lock
+migrate: install ## migrate the running stack's databases
+	@$(LOCAL) migrate
+
+bench: install ## measure; writes a table and .local/bench.json
+	@$(BIN)/python -m tests.load $(BENCH)
+
+new-service: install ## make a service: NAME=fx-quotes
+	@$(BIN)/python deploy/scaffold.py service "$(NAME)"
+
+new-adr: install ## begin a decision record: TITLE="..."
+	@$(BIN)/python deploy/scaffold.py adr "$(TITLE)"
+
+lock: ## resolve the versions anew
+	@$(UV) lock
+
+clean: down ## remove what was built and the local data
+	@rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
