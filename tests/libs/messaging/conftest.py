@@ -2,6 +2,7 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+
 from chassis import topics
 from invoiceos_local.resolver import Infrastructure
 from testkit.service import ServiceUnderTest, under_test

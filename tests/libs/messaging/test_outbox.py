@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+
 from invoiceos_contracts.identity_v1 import TenantCreated
 from testkit.service import ServiceUnderTest, a_tenant
 

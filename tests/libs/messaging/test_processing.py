@@ -4,6 +4,7 @@ import random
 
 import asyncpg
 import pytest
+
 from invoiceos_contracts.identity_v1 import ApiKeyRevoked, TenantCreated
 from messaging.consuming import Subscriptions, consumes
 from messaging.dead_letters import release

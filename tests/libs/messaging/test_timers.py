@@ -13,7 +13,9 @@ def due(ref, seconds=-1.0, tenant=None):
 
 
 async def fired(toy):
-    rows = await toy.worker.fetch("select name from effect where handled_by = 'timer' order by name")
+    rows = await toy.worker.fetch(
+        "select name from effect where handled_by = 'timer' order by name"
+    )
     return [row["name"] for row in rows]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
+
 from messaging import Answer, Overloaded, Refusal, RequestKey, Writer
 from messaging.errors import IdempotencyKeyReused
 from testkit.service import a_tenant
@@ -56,9 +57,7 @@ async def writing(toy, **limits):
 
 
 def send(writer, name, tenant, key=None):
-    return writer.submit(
-        write_notes, Note(tenant, name), tenant_id=tenant, answer=answer, key=key
-    )
+    return writer.submit(write_notes, Note(tenant, name), tenant_id=tenant, answer=answer, key=key)
 
 
 def keyed(tenant, key, body=b"body"):

@@ -97,6 +97,8 @@ def build(service: Service, settings: Settings) -> FastAPI:
             app.include_router(router)
     app.include_router(health)
     problems.install(app)
+    for wrap in reversed(service.middleware):
+        app.add_middleware(wrap, runtime=runtime)
     app.add_middleware(telemetry.TracedRequests)
     return app
 

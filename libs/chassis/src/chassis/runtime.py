@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from faststream.kafka import KafkaBroker
 
 from chassis.settings import Role, Settings
+from chassis.telemetry import AsgiApp
 from messaging import (
     Consumer,
     Database,
@@ -44,6 +45,10 @@ class Service:
     """Loops that talk to the outside; run beside the consumers, restarted when they fail."""
     prepare: Callable[["Runtime"], Awaitable[None]] | None = None
     """Runs once before anything else, for example to store what the settings say."""
+    group: str = ""
+    """Consumer group; the service's name where it is not given."""
+    middleware: Sequence[Callable[[AsgiApp, "Runtime"], AsgiApp]] = ()
+    """Wraps the HTTP application, the first outermost but for the trace."""
 
     @property
     def schema(self) -> str:
@@ -116,8 +121,13 @@ class Runtime:
             allow_auto_create_topics=False,
             enable_idempotence=True,
         )
-        subscriptions = Subscriptions(self.service.name, self.service.subscriptions)
-        self.consumer = Consumer(broker, self.worker, Processor(self.worker, subscriptions))
+        subscriptions = Subscriptions(
+            self.service.group or self.service.name, self.service.subscriptions
+        )
+        processor = Processor(self.worker, subscriptions)
+        self.consumer = Consumer(
+            broker, self.worker, processor, instance_id=self.settings.instance_id
+        )
         await broker.start()
         self._broker = broker
         self._go("consumer", self.consumer.run)

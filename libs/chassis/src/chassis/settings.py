@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     database_worker_url: SecretStr
     """Role of consumers, relay and timers."""
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 6
+    instance_id: str = ""
+    """Stable name of this replica: it gets its partitions back at once when it restarts."""
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     roles: Annotated[frozenset[Role], NoDecode] = frozenset(Role)

@@ -112,9 +112,21 @@ class Offsets(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is no
 class Consumer:
     """One consumer group of a service, on FastStream."""
 
-    def __init__(self, broker: KafkaBroker, database: Database, processor: Processor) -> None:
-        """Declare the subscriber on the broker; it starts with the broker."""
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        database: Database,
+        processor: Processor,
+        *,
+        instance_id: str = "",
+    ) -> None:
+        """Declare the subscriber on the broker; it starts with the broker.
+
+        With an instance id (static membership) a process that restarts gets its partitions back
+        at once, instead of after the session of its former life has timed out.
+        """
         self.processor = processor
+        self._instance_id = instance_id or None
         self.offsets = Offsets(processor)
         self._database = database
         self._last_poll = time.monotonic()
@@ -131,6 +143,7 @@ class Consumer:
             parser=self._parse,
             decoder=self._decode,
             listener=self.offsets,
+            group_instance_id=self._instance_id,
             auto_offset_reset="earliest",
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
             max_partition_fetch_bytes=4 * 1024 * 1024,

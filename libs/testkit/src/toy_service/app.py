@@ -2,15 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 
 from chassis.runtime import Service
 from chassis.settings import Settings
 from invoiceos_contracts.identity_v1 import ApiKeyRevoked, TenantCreated
 from messaging import Batch, Timer, Tx, consumes
-from collections.abc import Sequence
 
 
-class Poison(Exception):  # noqa: N818 - the fault a test plants
+class Poison(Exception):
     """What a handler with a bug would raise."""
 
 
@@ -34,9 +34,7 @@ async def record(tx: Tx, names: Batch[TenantCreated]) -> None:
     )
     tx.stage(
         (
-            ApiKeyRevoked(
-                tenant_id=event.tenant_id, api_key_id=event.id, prefix=event.fact.name
-            ),
+            ApiKeyRevoked(tenant_id=event.tenant_id, api_key_id=event.id, prefix=event.fact.name),
             event.id,
         )
         for event in names
@@ -66,7 +64,8 @@ async def on_chime(tx: Tx, timers: Sequence[Timer]) -> None:
 
 
 service = Service(
-    name=os.environ.get("TOY_NAME", "toy_service"),
+    name="toy_service",
+    group=os.environ.get("TOY_GROUP", ""),
     settings=Settings,
     subscriptions=[on_tenant_created],
     timers={"chime": on_chime},
