@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from invoiceos_local import log_view, supervisor
@@ -26,7 +31,7 @@ def up() -> None:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except (NotReady, Unavailable) as error:
-        console.print(f"[bold red]Not started:[/] {error}")
+        console.print("[bold red]Not started:[/]", escape(str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
     _print_addresses(state)
 
@@ -74,6 +79,41 @@ def logs(
 def run() -> None:
     """Holds everything in the foreground until it is interrupted."""
     raise typer.Exit(Daemon(data_folder()).run(os.getpid()))
+
+
+@app.command()
+def demo() -> None:
+    """Lets one invoice live its life and shows each event as it happens."""
+    from invoiceos_local.demo.feed import NotSeen
+    from invoiceos_local.demo.story import tell
+
+    state = State.load(data_folder())
+    if state.status != "ready":
+        console.print("[bold red]Nothing is running:[/] make up starts it, make demo does both.")
+        raise typer.Exit(1)
+    try:
+        wrong = asyncio.run(tell(state, console))
+    except NotSeen as error:
+        console.print(f"[bold red]Stopped:[/] {escape(str(error))}")
+        raise typer.Exit(1) from None
+    if wrong:
+        console.print(f"\n[bold red]{len(wrong)} of the findings are wrong.[/]")
+        raise typer.Exit(1)
+    console.print("\n[bold green]All of it is right.[/] make logs shows more, make down ends it.")
+
+
+@app.command()
+def migrate() -> None:
+    """Migrates the databases of the running stack."""
+    state = State.load(data_folder())
+    if state.status != "ready":
+        console.print("[bold red]Nothing is running:[/] make up starts it and migrates by itself.")
+        raise typer.Exit(1)
+    command = str(Path(sys.executable).with_name("invoiceos"))
+    done = subprocess.run(
+        [command, "migrate", "--all"], env={**os.environ, **state.administration}, check=False
+    )
+    raise typer.Exit(done.returncode)
 
 
 def _print_addresses(state: State) -> None:

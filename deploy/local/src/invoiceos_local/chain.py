@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from eth_account import Account
@@ -53,7 +53,7 @@ def master_id(master: str, salt: bytes = MASTER_SALT) -> bytes:
 
 def virtual_address(master: bytes, tag: bytes) -> str:
     """The address of a six-byte tag under a master id."""
-    if len(tag) != 6:  # noqa: PLR2004 - the format's length
+    if len(tag) != 6:
         raise ValueError("a tag has six bytes")
     return str(to_checksum_address(master + VIRTUAL_MARK + tag))
 
@@ -77,7 +77,7 @@ class Node:
         self._session: aiohttp.ClientSession | None = None
         self._constants: tuple[int, int] | None = None
 
-    async def __aenter__(self) -> Node:
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         return self
 
@@ -85,7 +85,7 @@ class Node:
         if self._session is not None:
             await self._session.close()
 
-    async def call(self, method: str, *parameters: object) -> Any:  # noqa: ANN401 - JSON
+    async def call(self, method: str, *parameters: object) -> Any:
         if self._session is None:
             raise ChainError("use the node inside `async with`")
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
@@ -105,8 +105,8 @@ class Node:
     ) -> str:
         """Signs and sends; returns the hash.
 
-        Each transaction takes a nonce key of its own, so that any number of senders may use one account at
-        the same moment and none waits for another.
+        Each transaction takes a nonce key of its own, so that any number of senders may use one
+        account at the same moment and none waits for another.
         """
         chain_id, gas_price = await self._chain_constants()
         transaction = TempoTransaction.create(
@@ -159,7 +159,8 @@ async def pay(
 ) -> Receipt:
     """Transfers `amount_units` (smallest units of the token) and waits for the block.
 
-    `payer` is the index of a development account or a private key; `token` a name of TOKENS or an address.
+    `payer` is the index of a development account or a private key; `token` is a name of TOKENS
+    or an address.
     """
     async with Node(rpc_url) as node:
         return await pay_through(node, payer, token, to_address, amount_units, memo)

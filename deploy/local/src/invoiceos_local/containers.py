@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 KAFKA_IMAGE = "apache/kafka:4.1.2"
-POSTGRES_IMAGE = "postgres:18.4-alpine"
+POSTGRES_IMAGE = "postgres:18.4-bookworm"
 TEMPO_IMAGE = "ghcr.io/foundry-rs/foundry:v1.7.1"
 _PING_TIMEOUT_SECONDS = 0.5
 _READY_TIMEOUT_SECONDS = 90
@@ -174,7 +174,7 @@ class TempoContainer(_Contained):
         self._container.run(
             {},
             lambda: tempo_answers(self.rpc_url),
-            command=["--host", "0.0.0.0", *mode],  # noqa: S104 - inside the container
+            command=["--host", "0.0.0.0", *mode],
             entrypoint="anvil",
         )
         register_master(self.rpc_url)

@@ -58,7 +58,7 @@ class Daemon:
             self._save()
         return 0 if self._state.status == "stopped" else 1
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
+    def _asked(self, _number: int, _frame: FrameType | None) -> None:
         self._ignore_signals()
         raise _AskedToEnd
 
@@ -87,7 +87,7 @@ class Daemon:
                 self._save()
 
     def _say(self, line: str) -> None:
-        print(line, flush=True)  # noqa: T201 - the supervisor's own log
+        print(line, flush=True)
         self._state.progress.append(line)
         self._save()
 

@@ -52,6 +52,14 @@ class Surroundings:
     def url(self, service: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[service]}"
 
+    def database_url(self, role: str | None = None) -> str:
+        """The platform's database as a role, or as the superuser."""
+        server = urlsplit(self.infrastructure.postgres_url)
+        login, _, place = server.netloc.rpartition("@")
+        if role is not None:
+            login = f"{role}:{self.secrets.database_password(role)}"
+        return urlunsplit((server.scheme, f"{login}@{place}", f"/{DATABASE}", server.query, ""))
+
 
 def service_environment(service: str, around: Surroundings) -> dict[str, str]:
     """The `INVOICEOS_` variables of one service."""
@@ -62,6 +70,7 @@ def service_environment(service: str, around: Surroundings) -> dict[str, str]:
         "INVOICEOS_HTTP_HOST": LOOPBACK,
         "INVOICEOS_HTTP_PORT": str(around.ports[service]),
         "INVOICEOS_ROLES": "api,consumers,relay",
+        "INVOICEOS_INSTANCE_ID": f"{service}-0",
         "INVOICEOS_INTERNAL_TOKEN_PUBLIC_KEY": around.secrets.internal_token_public_key,
         **_databases(service, around),
         **_special(service, around),
@@ -75,7 +84,7 @@ def administration_environment(around: Surroundings) -> dict[str, str]:
     """The variables of the commands that prepare databases, migrate and create topics."""
     return {
         "INVOICEOS_ENVIRONMENT": "development",
-        "INVOICEOS_DATABASE_ADMIN_URL": around.infrastructure.postgres_url,
+        "INVOICEOS_DATABASE_ADMIN_URL": around.database_url(),
         "INVOICEOS_DATABASE_PASSWORD_SEED": around.secrets.database_password_seed,
         "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
         "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
@@ -85,18 +94,11 @@ def administration_environment(around: Surroundings) -> dict[str, str]:
 
 def _databases(service: str, around: Surroundings) -> dict[str, str]:
     return {
-        f"INVOICEOS_DATABASE_{kind.upper()}_URL": _database_url(
-            f"{schema_of(service)}_{kind}", around
+        f"INVOICEOS_DATABASE_{kind.upper()}_URL": around.database_url(
+            f"{schema_of(service)}_{kind}"
         )
         for kind in ("owner", "api", "worker")
     }
-
-
-def _database_url(role: str, around: Surroundings) -> str:
-    server = urlsplit(around.infrastructure.postgres_url)
-    place = server.netloc.rpartition("@")[2]
-    login = f"{role}:{around.secrets.database_password(role)}"
-    return urlunsplit(("postgresql", f"{login}@{place}", f"/{DATABASE}", server.query, ""))
 
 
 def _special(service: str, around: Surroundings) -> dict[str, str]:
@@ -124,7 +126,10 @@ def _gateway(around: Surroundings) -> dict[str, str]:
 
 
 def _invoice(around: Surroundings) -> dict[str, str]:
-    return {"INVOICEOS_PUBLIC_URL": around.url(GATEWAY) if GATEWAY in around.ports else ""}
+    return {
+        "INVOICEOS_PUBLIC_URL": around.url(GATEWAY) if GATEWAY in around.ports else "",
+        "INVOICEOS_PERSONAL_DATA_KEY": around.secrets.personal_data_key,
+    }
 
 
 def _tempo() -> dict[str, str]:
@@ -161,4 +166,5 @@ def _notification(around: Surroundings) -> dict[str, str]:
         "INVOICEOS_MAIL_FROM": "Invoice OS <invoices@example.test>",
         "INVOICEOS_WEBHOOK_ALLOW_HOSTS": f"{LOOPBACK},localhost",
         "INVOICEOS_WEBHOOK_SECRET_KEY": around.secrets.webhook_secret_key,
+        "INVOICEOS_PERSONAL_DATA_KEY": around.secrets.personal_data_key,
     }

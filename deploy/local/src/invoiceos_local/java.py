@@ -1,4 +1,4 @@
-"""The Java runtime that Kafka runs on: the wheel's, so that everyone has the same; else the machine's."""
+"""The Java that Kafka runs on: the wheel's, so that everyone has the same; else the machine's."""
 
 from __future__ import annotations
 

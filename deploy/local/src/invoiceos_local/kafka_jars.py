@@ -73,11 +73,11 @@ def _fetch(jar: Jar, repository: Path) -> bytes:
     for _ in range(_ATTEMPTS):
         try:
             return artifact.at_version(jar.version).artifact().resolve().read_bytes()
-        except Exception as error:  # noqa: BLE001 - jgo and requests raise many kinds
+        except Exception as error:
             failure = error
     raise Unavailable(
-        f"Kafka cannot be downloaded ({jar}: {failure}); check the network to the Maven repository, "
-        "or set INVOICEOS_KAFKA_BOOTSTRAP to a running broker"
+        f"Kafka cannot be downloaded ({jar}: {failure}); check the network to the Maven "
+        "repository, or set INVOICEOS_KAFKA_BOOTSTRAP to a running broker"
     )
 
 

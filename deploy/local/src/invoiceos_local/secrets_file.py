@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from invoiceos_local.processes import write_private
@@ -22,16 +22,16 @@ class StackSecrets:
     internal_token_public_key: str
     evidence_private_key: str
     webhook_secret_key: str
+    personal_data_key: str
     tempo_tag_key_hex: str
 
     @classmethod
     def of(cls, folder: Path) -> StackSecrets:
         """Those of the folder, made now if it has none."""
         path = folder / "secrets.json"
-        if path.exists():
-            return cls(**json.loads(path.read_text()))
+        known = json.loads(path.read_text()) if path.exists() else {}
         folder.mkdir(parents=True, exist_ok=True)
-        made = cls.random()
+        made = replace(cls.random(), **known)  # what a newer version needs more is made now
         write_private(path, json.dumps(asdict(made), indent=2))
         return made
 
@@ -45,6 +45,7 @@ class StackSecrets:
             internal_token_public_key=public,
             evidence_private_key=_signing_key()[0],
             webhook_secret_key=_base64(secrets.token_bytes(32)),
+            personal_data_key=_base64(secrets.token_bytes(32)),
             tempo_tag_key_hex=secrets.token_hex(32),
         )
 

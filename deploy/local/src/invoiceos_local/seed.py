@@ -13,11 +13,16 @@ from invoiceos_local.stack import Stack
 
 DEMO_TENANT = "demo"
 _TIMEOUT_SECONDS = 60
+_IDENTITY = """
+    select system_identifier || '/' || oid
+    from pg_control_system(), pg_database
+    where datname = current_database()
+"""
 
 
 def demo_tenant(stack: Stack, known: dict[str, Any]) -> dict[str, Any]:
     """The tenant's id and API key: the known ones if they are of this database, else new ones."""
-    database = asyncio.run(_database_identity(stack.infrastructure.postgres_url))
+    database = asyncio.run(_identity(stack.administration_env()["INVOICEOS_DATABASE_ADMIN_URL"]))
     if known.get("database") == database:
         return known
     return {**_create(stack), "database": database}
@@ -38,11 +43,12 @@ def _create(stack: Stack) -> dict[str, Any]:
     return made
 
 
-async def _database_identity(postgres_url: str) -> str:
+async def _identity(admin_url: str) -> str:
+    """Tells a database from one of the same name that was made later or elsewhere."""
     import asyncpg
 
-    connection = await asyncpg.connect(postgres_url)
+    connection = await asyncpg.connect(admin_url)
     try:
-        return str(await connection.fetchval("select system_identifier from pg_control_system()"))
+        return str(await connection.fetchval(_IDENTITY))
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""The whole platform on one machine: infrastructure, databases, topics and every service as a process.
+"""The whole platform on one machine: infrastructure, databases, topics, a process a service.
 
 with running_stack(folder) as stack:
     stack.urls["gateway"], stack.env_for("invoice"), stack.kill("invoice", signal.SIGKILL)
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from invoiceos_local.environment import (
-    GATEWAY,
+    DATABASE,
     Surroundings,
     administration_environment,
     installed_services,
@@ -27,6 +27,7 @@ from invoiceos_local.environment import (
 )
 from invoiceos_local.errors import NotReady
 from invoiceos_local.ports import free_port
+from invoiceos_local.postgres import create_database
 from invoiceos_local.processes import Child, Command, Processes, sweep, wait_until
 from invoiceos_local.resolver import (
     EVERYTHING,
@@ -224,6 +225,8 @@ class Stack:
 
     def _prepare_databases(self, found: Infrastructure) -> None:
         began = time.monotonic()
+        if self._plan.services:
+            create_database(found.postgres_url, DATABASE)
         self._administer(found, "database-prepare", "database", "prepare")
         self._administer(found, "migrate", "migrate", "--all")
         self._report(f"Databases: prepared and migrated ({time.monotonic() - began:.1f} s)")
@@ -250,10 +253,10 @@ class Stack:
 
     def _is_ready(self, name: str) -> bool:
         try:
-            with urllib.request.urlopen(  # noqa: S310 - our own loopback address
+            with urllib.request.urlopen(
                 f"{self._around.url(name)}/readyz", timeout=_PROBE_TIMEOUT_SECONDS
             ) as answer:
-                return bool(answer.status == 200)  # noqa: PLR2004
+                return bool(answer.status == 200)
         except (OSError, urllib.error.HTTPError):
             return False
 

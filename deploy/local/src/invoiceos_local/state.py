@@ -1,4 +1,4 @@
-"""What is known of the stack of one checkout, between commands: the data folder and `state.json`."""
+"""What is known of a checkout's stack between commands: the data folder and `state.json`."""
 
 from __future__ import annotations
 

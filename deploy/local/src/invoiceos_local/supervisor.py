@@ -26,10 +26,8 @@ def up(folder: Path, say: Say) -> State:
     """Starts the stack unless it runs; returns when it is ready."""
     folder.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder):
-        supervisor = read_supervisor(folder)
-        if supervisor is None:
-            supervisor = _launch(folder)
         try:
+            supervisor = read_supervisor(folder) or _launch(folder)
             return _await_ready(folder, supervisor, say)
         except KeyboardInterrupt:
             say("Interrupted: ending what was started")

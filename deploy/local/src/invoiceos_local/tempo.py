@@ -1,4 +1,4 @@
-"""A local Tempo chain: anvil in Tempo mode, with the virtual master of the first account registered."""
+"""A local Tempo chain: anvil in Tempo mode, its first account registered as a virtual master."""
 
 from __future__ import annotations
 
@@ -84,12 +84,10 @@ class _Refused(Exception):
     """The node's own error answer."""
 
 
-def _call(rpc_url: str, method: str, *parameters: object) -> Any:  # noqa: ANN401 - JSON
+def _call(rpc_url: str, method: str, *parameters: object) -> Any:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
-    request = urllib.request.Request(  # noqa: S310 - the address is our own
-        rpc_url, body.encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=_CALL_TIMEOUT_SECONDS) as response:  # noqa: S310
+    request = urllib.request.Request(rpc_url, body.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=_CALL_TIMEOUT_SECONDS) as response:
         answer = json.load(response)
     if "error" in answer:
         raise _Refused(f"{method}: {answer['error'].get('message')}")
@@ -105,7 +103,7 @@ def answers(rpc_url: str) -> bool:
 
 
 def register_master(rpc_url: str) -> None:
-    """Makes the first account a virtual master, unless it is one; anvil holds that account's key."""
+    """Makes the first account a virtual master unless it is one; anvil holds that account's key."""
     if _is_registered(rpc_url):
         return
     transaction = {

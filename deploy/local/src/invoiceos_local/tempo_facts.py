@@ -1,4 +1,4 @@
-"""Constants of the local Tempo chain. All of it is public test material; nothing here guards money."""
+"""Constants of the local Tempo chain: public test material, none of which guards money."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -98,7 +99,7 @@ def build(service: Service, settings: Settings) -> FastAPI:
     app.include_router(health)
     problems.install(app)
     for wrap in reversed(service.middleware):
-        app.add_middleware(wrap, runtime=runtime)
+        app.add_middleware(cast("Any", wrap), runtime=runtime)
     app.add_middleware(telemetry.TracedRequests)
     return app
 

@@ -8,7 +8,8 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from chassis.auth import Caller, caller_of
-from invoiceos_contracts import decode, encode
+from chassis.sealing import Sealer
+from invoiceos_contracts import Sealed, decode, encode
 from messaging import Answer, Command, Database, Kind, Refusal, RequestKey, Tx, Writer
 
 R = TypeVar("R")
@@ -57,14 +58,19 @@ class Write:
         answer: Callable[[T], BaseModel | None],
         status: int = 200,
         headers: Callable[[T], Mapping[str, str]] = lambda _: {},
+        sealer: Sealer | None = None,
     ) -> Response:
-        """Run the command for this request and answer; raises the `Refusal` the command gave."""
+        """Run the command for this request and answer; raises the `Refusal` the command gave.
+
+        With a sealer the answer is stored sealed: for one that holds a secret.
+        """
         writer: Writer = self._request.app.state.writer
 
         def render(result: T) -> Answer:
             view = answer(result)
             body = b"" if view is None else view.model_dump_json().encode()
-            return Answer(status, body, headers(result))
+            kept = None if sealer is None else _sealed(body, sealer)
+            return Answer(status, body, headers(result), kept=kept)
 
         given = await writer.submit(
             command,
@@ -74,11 +80,12 @@ class Write:
             key=await self._key(),
         )
         more = {"Idempotency-Replayed": "true"} if given.replayed else {}
+        body = _opened(given.body, sealer) if sealer and given.replayed else given.body
         return Response(
-            given.body or None,
+            body or None,
             given.status_code,
             {**given.headers, **more},
-            "application/json" if given.body else None,
+            "application/json" if body else None,
         )
 
     async def _key(self) -> RequestKey | None:
@@ -94,6 +101,18 @@ class Write:
         return RequestKey.of(
             self._caller.tenant_id, route, key, url.query.encode(), match.encode(), body
         )
+
+
+_KEPT = "an answer kept for replays"
+
+
+def _sealed(body: bytes, sealer: Sealer) -> bytes:
+    sealed = sealer.seal(body.decode(), subject=_KEPT, data_key=Sealer.new_data_key())
+    return sealed.model_dump_json().encode()
+
+
+def _opened(kept: bytes, sealer: Sealer) -> bytes:
+    return sealer.open(Sealed.model_validate_json(kept), subject=_KEPT).encode()
 
 
 def _write(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Write:

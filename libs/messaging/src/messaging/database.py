@@ -69,9 +69,10 @@ class Database:
                 await tx.flush()
                 failpoint("transaction.flushed")
             failpoint("transaction.committed")
-        if tx.committed.shards or tx.committed.next_due:
+        committed = tx.committed
+        if committed.shards or committed.next_due or committed.woken:
             for notice in self.on_commit:
-                notice(tx.committed)
+                notice(committed)
 
     async def fetchval(self, sql: str, *arguments: object) -> Any:
         """One value outside any tenant's transaction."""

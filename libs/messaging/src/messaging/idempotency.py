@@ -18,6 +18,8 @@ class Answer:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     replayed: bool = False
+    kept: bytes | None = None
+    """What is stored in place of the body, where the body holds a secret; a replay gives this."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,7 +94,7 @@ async def keep(tx: Tx, answers: Mapping[RequestKey, Answer | Refusal]) -> None:
             where tenant_id = $1 and route = $2 and key = $3
             """,
             [
-                (k.tenant_id, k.route, k.key, a.status_code, dict(a.headers), a.body)
+                (k.tenant_id, k.route, k.key, a.status_code, dict(a.headers), _kept(a))
                 for k, a in given
             ],
         )
@@ -109,7 +111,13 @@ async def keep(tx: Tx, answers: Mapping[RequestKey, Answer | Refusal]) -> None:
 
 def again(answer: Answer | Refusal) -> Answer | Refusal:
     """The answer for a twin of a request in the same batch."""
-    return replace(answer, replayed=True) if isinstance(answer, Answer) else answer
+    if isinstance(answer, Answer):
+        return replace(answer, body=_kept(answer), replayed=True)
+    return answer
+
+
+def _kept(answer: Answer) -> bytes:
+    return answer.body if answer.kept is None else answer.kept
 
 
 def _names(keys: Sequence[RequestKey]) -> tuple[list[UUID], list[str], list[str]]:

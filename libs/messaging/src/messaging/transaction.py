@@ -26,6 +26,7 @@ class Committed:
 
     shards: set[int]
     next_due: datetime | None = None
+    woken: bool = False
 
 
 class Tx:
@@ -79,6 +80,10 @@ class Tx:
     def schedule(self, due: Iterable[Timer]) -> None:
         """Set timers; one with the same kind and ref is moved to the new time."""
         self._timers.extend(due)
+
+    def wake(self) -> None:
+        """Have the loops of this process look again at once when this has committed."""
+        self.committed.woken = True
 
     async def cancel(self, kind: str, refs: Sequence[str]) -> None:
         """Take back timers that have not fired."""

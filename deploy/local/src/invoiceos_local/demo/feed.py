@@ -1,0 +1,105 @@
+"""What a partner sees: every fact on the topics, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer
+
+from invoiceos_contracts import EVENTS, EnvelopeError, Event, from_headers, topics
+
+Show = Callable[["Seen"], None]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A fact, and when it was seen."""
+
+    fact: Event
+    service: str
+    at: float
+    """Seconds of the monotonic clock."""
+
+
+@dataclass
+class Feed:
+    """Reads every topic from now on and remembers what came."""
+
+    bootstrap: str
+    show: Show
+    seen: list[Seen] = field(default_factory=list)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def __aenter__(self) -> Self:
+        """Begin to listen; returns when nothing that follows can be missed."""
+        names = [spec.name for spec in topics() if not spec.name.endswith(".dlq")]
+        self._consumer = AIOKafkaConsumer(
+            *names, bootstrap_servers=self.bootstrap, auto_offset_reset="latest"
+        )
+        await self._consumer.start()
+        while not self._consumer.assignment():  # noqa: ASYNC110 - aiokafka offers no event
+            await asyncio.sleep(0.02)
+        await self._consumer.seek_to_end()
+        for partition in self._consumer.assignment():
+            await self._consumer.position(partition)
+        self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop listening."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._consumer.stop()
+
+    async def _read(self) -> None:
+        async for record in self._consumer:
+            try:
+                envelope = from_headers(record.headers)
+                kind = EVENTS.get(envelope.type)
+            except EnvelopeError:
+                continue
+            if kind is None:
+                continue
+            found = Seen(kind.read(record.value), kind.OWNER, time.monotonic())
+            async with self._news:
+                self.seen.append(found)
+                self._news.notify_all()
+            self.show(found)
+
+    async def until(
+        self, kind: type[Event], invoice_id: UUID, *, after: int = 0, seconds: float = 30
+    ) -> Any:
+        """The first fact of this kind about an invoice, beyond the first `after`; it may have come."""
+
+        def found() -> list[Event]:
+            return [
+                seen.fact
+                for seen in self.seen
+                if isinstance(seen.fact, kind)
+                and getattr(seen.fact, "invoice_id", None) == invoice_id
+            ]
+
+        try:
+            async with asyncio.timeout(seconds), self._news:
+                await self._news.wait_for(lambda: len(found()) > after)
+        except TimeoutError:
+            message = f"{kind.__name__} did not come within {seconds:.0f} s; make logs shows why"
+            raise NotSeen(message) from None
+        return found()[after]
+
+    def count(self, kinds: Iterable[type[Event]], invoice_id: UUID) -> int:
+        """How many facts of these kinds there were about an invoice."""
+        return sum(
+            isinstance(seen.fact, tuple(kinds))
+            and getattr(seen.fact, "invoice_id", None) == invoice_id
+            for seen in self.seen
+        )
+
+
+class NotSeen(Exception):
+    """A fact that had to come did not."""

@@ -1,0 +1,14 @@
+"""Composition root of ephemeral-manager."""
+
+from chassis.runtime import Service
+from ephemeral_manager.api import router
+from ephemeral_manager.settings import EphemeralManagerSettings
+from ephemeral_manager.subscribers import SUBSCRIPTIONS, TIMERS
+
+service = Service(
+    name="ephemeral-manager",
+    settings=EphemeralManagerSettings,
+    routers=[router],
+    subscriptions=SUBSCRIPTIONS,
+    timers=TIMERS,
+)

@@ -1,0 +1,1 @@
+"""Use cases of the manager, one a file; `lives.py` holds what they share."""

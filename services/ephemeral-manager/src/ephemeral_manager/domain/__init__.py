@@ -1,0 +1,1 @@
+"""How an ephemeral wallet lives and ends: states, lateness of money, guard, certificate."""

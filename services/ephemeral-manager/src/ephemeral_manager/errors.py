@@ -1,0 +1,51 @@
+"""Conditions this service answers with."""
+
+from messaging.errors import Kind, Refusal
+
+
+class WalletNotFound(Refusal):
+    """There is no such ephemeral wallet, or it is another tenant's: which is not told."""
+
+    code = "wallet_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no ephemeral wallet with this id"
+
+
+class CertificateNotFound(Refusal):
+    """The wallet is not destroyed, unknown, or another tenant's."""
+
+    code = "certificate_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no certificate for this wallet"
+
+
+class IllegalTransition(Refusal):
+    """The state table does not have this step; nothing was changed."""
+
+    code = "illegal_wallet_transition"
+    kind = Kind.CONFLICT
+    title = "The wallet is not in a state that allows this"
+
+
+class ExtensionNotLater(Refusal):
+    """The new end is not after the present one and after now."""
+
+    code = "extension_not_later"
+    kind = Kind.INVALID
+    title = "The new end must lie after the present end, and in the future"
+
+
+class ExtensionTooLong(Refusal):
+    """The new end is further away than the platform allows."""
+
+    code = "extension_too_long"
+    kind = Kind.INVALID
+    title = "The new end is further away than allowed"
+
+
+class VersionMismatch(Refusal):
+    """The wallet changed since the caller read it."""
+
+    code = "version_mismatch"
+    kind = Kind.PRECONDITION
+    title = "The wallet has changed; read it again"

@@ -1,0 +1,72 @@
+"""Facts of others and timers of our own, and the command each leads to."""
+
+from collections.abc import Mapping
+
+from ephemeral_manager.commands.activate_wallets import Issue, activate_wallets
+from ephemeral_manager.commands.certify_destructions import Testimony, certify_destructions
+from ephemeral_manager.commands.follow_invoices import InvoiceNews, follow_invoices
+from ephemeral_manager.commands.follow_payments import PaymentNews, follow_payments
+from ephemeral_manager.commands.wake_wallets import ask_again, end_watches, expire_wallets
+from ephemeral_manager.domain.wallet import Wake
+from invoiceos_contracts.invoice_v1 import (
+    InvoiceIssued,
+    InvoiceOverpaid,
+    InvoicePaid,
+    InvoicePaymentReversed,
+    InvoiceVoided,
+)
+from invoiceos_contracts.ledger_v1 import FundsBooked
+from invoiceos_contracts.payment_v1 import (
+    PaymentConflicted,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentReverted,
+    PaymentSeen,
+    PaymentSucceeded,
+)
+from invoiceos_contracts.provider_v1 import WalletBalanceObserved
+from invoiceos_contracts.wallet_v1 import WalletSecretsDestroyed
+from messaging import Batch, TimerHandler, Tx, consumes
+
+InvoiceFact = InvoicePaid | InvoiceOverpaid | InvoicePaymentReversed | InvoiceVoided
+
+
+@consumes(InvoiceIssued)
+async def on_invoice_issued(tx: Tx, events: Batch[InvoiceIssued]) -> None:
+    """A wallet's life begins."""
+    await activate_wallets(tx, [Issue(event.fact, event.id) for event in events])
+
+
+@consumes(InvoicePaid, InvoiceOverpaid, InvoicePaymentReversed, InvoiceVoided)
+async def on_invoice_news(tx: Tx, events: Batch[InvoiceFact]) -> None:
+    """An invoice needs its wallet no more, or again."""
+    await follow_invoices(
+        tx, [InvoiceNews(event.fact, event.envelope.time, event.id) for event in events]
+    )
+
+
+@consumes(
+    PaymentSeen, PaymentSucceeded, PaymentReverted, PaymentConflicted, PaymentFailed, FundsBooked
+)
+async def on_payment_news(tx: Tx, events: Batch[PaymentEvent | FundsBooked]) -> None:
+    """Money is on its way, arrived, booked or gone."""
+    await follow_payments(
+        tx, [PaymentNews(event.fact, event.envelope.time, event.id) for event in events]
+    )
+
+
+@consumes(WalletSecretsDestroyed, WalletBalanceObserved)
+async def on_testimony(
+    tx: Tx, events: Batch[WalletSecretsDestroyed | WalletBalanceObserved]
+) -> None:
+    """Somebody says what became of a wallet that is to be destroyed."""
+    await certify_destructions(tx, [Testimony(event.fact, event.id) for event in events])
+
+
+SUBSCRIPTIONS = (on_invoice_issued, on_invoice_news, on_payment_news, on_testimony)
+
+TIMERS: Mapping[str, TimerHandler] = {
+    Wake.TTL.value: expire_wallets,
+    Wake.WATCH.value: end_watches,
+    Wake.DESTROY.value: ask_again,
+}

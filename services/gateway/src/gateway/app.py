@@ -1,0 +1,15 @@
+"""What makes the gateway."""
+
+from chassis.runtime import Service
+from gateway.api import router
+from gateway.edge.entrance import Entrance
+from gateway.settings import GatewaySettings
+from gateway.workers import note_usage
+
+service = Service(
+    name="gateway",
+    settings=GatewaySettings,
+    routers=[router],
+    workers=[note_usage],
+    middleware=[Entrance],
+)

@@ -1,0 +1,1 @@
+"""The public edge: who may pass, to which service, and with what."""

@@ -1,0 +1,1 @@
+"""Use cases: load all, decide each, save all, stage all."""

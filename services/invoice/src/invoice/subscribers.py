@@ -1,0 +1,38 @@
+"""Facts of other services that change invoices."""
+
+from invoice.commands.open_invoices import fail_issues, open_invoices
+from invoice.commands.settle_invoices import settle_invoices
+from invoiceos_contracts import Event
+from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed, EphemeralWalletExtended
+from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed
+from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen
+from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
+from messaging import Batch, Tx, consumes
+
+
+@consumes(WalletReady)
+async def on_wallet_ready(tx: Tx, events: Batch[WalletReady]) -> None:
+    """The invoice can be paid: it opens."""
+    await open_invoices(tx, events)
+
+
+@consumes(WalletFailed)
+async def on_wallet_failed(tx: Tx, events: Batch[WalletFailed]) -> None:
+    """The invoice cannot be paid on any rail now."""
+    await fail_issues(tx, events)
+
+
+@consumes(
+    PaymentSeen,
+    PaymentReverted,
+    FundsBooked,
+    FundsReversed,
+    EphemeralWalletExtended,
+    EphemeralWalletDestroyed,
+)
+async def on_news(tx: Tx, events: Batch[Event]) -> None:
+    """Money came, went or is on its way, or the wallet changed."""
+    await settle_invoices(tx, events)
+
+
+SUBSCRIPTIONS = (on_wallet_ready, on_wallet_failed, on_news)

@@ -1,0 +1,1 @@
+"""Rules of notification: pure, no I/O, no clock."""

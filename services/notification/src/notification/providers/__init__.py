@@ -1,0 +1,1 @@
+"""What talks to the outside: receivers of webhooks and the mail server."""

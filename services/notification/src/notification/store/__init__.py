@@ -1,0 +1,1 @@
+"""SQL of this service: one function a statement, arrays in, rows out."""

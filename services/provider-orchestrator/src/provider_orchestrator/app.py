@@ -1,0 +1,26 @@
+"""The provider orchestrator, put together."""
+
+from chassis.runtime import Runtime, Service
+from provider_orchestrator.api import router, webhooks
+from provider_orchestrator.commands.observe_health import TEMPO_ID
+from provider_orchestrator.domain.transfers import PROVIDER, RAIL
+from provider_orchestrator.settings import OrchestratorSettings
+from provider_orchestrator.store.providers import insert_health
+from provider_orchestrator.subscribers import SUBSCRIPTIONS
+from provider_orchestrator.workers import WORKERS
+
+
+async def prepare(runtime: Runtime) -> None:
+    """Tempo is a provider from the first moment on, before anything was observed."""
+    async with runtime.worker.transaction() as tx:
+        await insert_health(tx, TEMPO_ID, PROVIDER, RAIL)
+
+
+service = Service(
+    name="provider-orchestrator",
+    settings=OrchestratorSettings,
+    routers=[router, webhooks],
+    subscriptions=SUBSCRIPTIONS,
+    workers=WORKERS,
+    prepare=prepare,
+)

@@ -1,0 +1,1 @@
+"""What is decided here, without looking anything up: pure functions over values."""

@@ -1,0 +1,1 @@
+"""Tempo: JSON-RPC to a node, logs to transfers, sweeps from a cursor."""

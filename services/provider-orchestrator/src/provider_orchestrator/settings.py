@@ -1,0 +1,115 @@
+"""What the provider orchestrator reads from its environment."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from chassis.settings import Settings, load
+from money import asset
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+def _address(text: str) -> bytes:
+    if not _ADDRESS.fullmatch(text):
+        message = f"{text[:50]!r} is not an address: 0x and 40 hexadecimal digits"
+        raise ValueError(message)
+    return bytes.fromhex(text[2:])
+
+
+class OrchestratorSettings(Settings):
+    """Settings of the Tempo adapter and its health."""
+
+    tempo_rpc_url: str
+    """JSON-RPC over HTTP of a node that is ours, or of several behind one address."""
+    tempo_ws_url: str = ""
+    """WebSocket of the same chain, for speed only; without it the sweep finds everything."""
+    tempo_chain_id: Annotated[int, Field(ge=1, le=2**53)]
+    tempo_master_address: str
+    """Where all virtual addresses forward to."""
+    tempo_master_id: str = ""
+    """Four bytes, hexadecimal, that begin our virtual addresses; needed beside the guard alone."""
+    tempo_tokens: str
+    """The tokens we take: `PATHUSD=0x..,ALPHAUSD=0x..`."""
+    tempo_guard_address: str = ""
+    """Contract that keeps transfers which a receive policy blocked; empty where there is none."""
+    tempo_confirmations: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Blocks on top of a payment's own before it is final; 0 on Tempo, where a block is final."""
+    tempo_poll_s: Annotated[float, Field(gt=0, le=60)] = 0.25
+    tempo_rpc_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    tempo_log_range_max: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Blocks a sweep looks at, at most."""
+    tempo_start_block: Annotated[int, Field(ge=0)] | None = None
+    """First block to sweep when nothing was swept before; the present head where not given."""
+    tempo_stall_s: Annotated[float, Field(ge=0)] = 0
+    """Seconds without a new block that count as a fault of the provider; 0 never counts them."""
+    tempo_open_s: Annotated[float, Field(gt=0, le=3600)] = 60
+    """Seconds the circuit first stays open; half as long again each time it reopens."""
+    tempo_unmatched_after_s: Annotated[int, Field(ge=1)] = 60
+    """From this age on, money at an address nobody knows is worth a look."""
+
+    @field_validator("tempo_master_address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        _address(value)
+        return value
+
+    @field_validator("tempo_tokens")
+    @classmethod
+    def _are_tokens(cls, value: str) -> str:
+        _tokens(value)
+        return value
+
+    @model_validator(mode="after")
+    def _guard_needs_master_id(self) -> "OrchestratorSettings":
+        if self.tempo_master_id and not re.fullmatch(r"[0-9a-fA-F]{8}", self.tempo_master_id):
+            message = "tempo_master_id has eight hexadecimal digits"
+            raise ValueError(message)
+        if self.tempo_guard_address:
+            _address(self.tempo_guard_address)
+            if not self.tempo_master_id:
+                message = "tempo_guard_address needs tempo_master_id, to know our addresses by"
+                raise ValueError(message)
+        return self
+
+    @property
+    def master(self) -> bytes:
+        """The master's address."""
+        return _address(self.tempo_master_address)
+
+    @property
+    def master_id(self) -> bytes:
+        """How our virtual addresses begin; empty where not known."""
+        return bytes.fromhex(self.tempo_master_id)
+
+    @property
+    def guard(self) -> bytes | None:
+        """The guard's address."""
+        return _address(self.tempo_guard_address) if self.tempo_guard_address else None
+
+    @property
+    def tokens(self) -> dict[bytes, str]:
+        """Asset code by the token's address."""
+        return _tokens(self.tempo_tokens)
+
+
+def _tokens(text: str) -> dict[bytes, str]:
+    """Raises `ValueError` for what is not a list of known assets and their addresses."""
+    found: dict[bytes, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        code, _, address = entry.partition("=")
+        if not asset(code).is_token:
+            message = f"{code} is not a token"
+            raise ValueError(message)
+        found[_address(address)] = code
+    if not found or len(set(found.values())) != len(text.strip(",").split(",")):
+        message = "name each token once, with an address of its own, and at least one"
+        raise ValueError(message)
+    return found
+
+
+def settings() -> OrchestratorSettings:
+    """The settings of this process."""
+    found: OrchestratorSettings = load(OrchestratorSettings)
+    return found

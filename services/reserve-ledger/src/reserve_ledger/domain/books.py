@@ -1,0 +1,367 @@
+"""The fold: obligations and bookings, decided payment after payment.
+
+Several facts of one batch may concern one invoice or one payment, so each is decided on the state
+that the facts before it left. The final state does not depend on whether an invoice is voided before
+or after its payments arrive.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+from invoiceos_contracts import Event
+from invoiceos_contracts.base import Amount
+from invoiceos_contracts.invoice_v1 import InvoiceVoided
+from invoiceos_contracts.payment_v1 import PaymentConflicted, PaymentReverted, PaymentSucceeded
+from money import Money, MoneyError, Rounding, asset, from_micros, micros
+from reserve_ledger.domain import templates
+from reserve_ledger.domain.templates import Legs, Split, Template
+
+Key = tuple[UUID, UUID]
+"""Tenant, and invoice or payment."""
+
+
+class BookingState(StrEnum):
+    """Where a payment stands in the books."""
+
+    BOOKED = "booked"
+    SUSPENSE = "suspense"
+    REVERSED = "reversed"
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """What an invoice asked for, and what has been applied to it, in millionths of its currency."""
+
+    tenant_id: UUID
+    invoice_id: UUID
+    currency: str | None = None
+    """None until the first payment says what is due."""
+    due_micros: int | None = None
+    applied_micros: int = 0
+    voided: bool = False
+
+    @property
+    def remaining_micros(self) -> int:
+        """What may still be applied; nothing once the invoice is void."""
+        if self.voided or self.due_micros is None:
+            return 0
+        return max(0, self.due_micros - self.applied_micros)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Where a payment stands, and how it was divided when it was last booked."""
+
+    tenant_id: UUID
+    payment_id: UUID
+    invoice_id: UUID
+    state: BookingState
+    generation: int
+    """How often the payment entered the books."""
+    transaction_id: UUID
+    """The transaction that last changed the state."""
+    split: Split
+    reclassed: bool = False
+    """What had been applied was given back to the payer by a void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What a transaction means for an invoice's settlement."""
+
+    wallet_id: UUID
+    payment_id: UUID
+    split: Split
+    cause: str = ""
+    """Why the funds left; empty where they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transaction to be posted."""
+
+    tenant_id: UUID
+    id: UUID
+    template: Template
+    cause_event_id: UUID
+    legs: Legs
+    invoice_id: UUID | None = None
+    payment_id: UUID | None = None
+    reverses: UUID | None = None
+    funds: Funds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the platform takes."""
+
+    fee_ppm: int = 0
+
+
+class Books:
+    """Obligations and bookings of one batch, and what each fact changes in them."""
+
+    def __init__(
+        self,
+        obligations: Iterable[Obligation],
+        bookings: Iterable[Booking],
+        *,
+        terms: Terms,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        """Start from what is stored; `new_id` names the transactions to come."""
+        self._obligations = {(o.tenant_id, o.invoice_id): o for o in obligations}
+        self._bookings: dict[Key, Booking] = {}
+        self._payments_of: dict[Key, set[Key]] = {}
+        for booking in bookings:
+            self._remember(booking)
+        self._terms = terms
+        self._new_id = new_id
+        self._changed_obligations: set[Key] = set()
+        self._changed_bookings: set[Key] = set()
+
+    @property
+    def changed_obligations(self) -> list[Obligation]:
+        """Those to be saved, in order of their keys."""
+        return [self._obligations[key] for key in sorted(self._changed_obligations)]
+
+    @property
+    def changed_bookings(self) -> list[Booking]:
+        """Those to be saved, in order of their keys."""
+        return [self._bookings[key] for key in sorted(self._changed_bookings)]
+
+    def take(self, fact: Event, cause: UUID) -> list[Entry]:
+        """Decide one fact; what is to be posted for it, nothing where it changes nothing."""
+        match fact:
+            case PaymentSucceeded():
+                return self._succeeded(fact, cause)
+            case PaymentReverted():
+                return self._reverted(fact, cause)
+            case PaymentConflicted():
+                return self._conflicted(fact, cause)
+            case InvoiceVoided():
+                return self._voided(fact, cause)
+            case _:
+                raise TypeError(f"the ledger books nothing for {fact.TYPE}")
+
+    def _succeeded(self, fact: PaymentSucceeded, cause: UUID) -> list[Entry]:
+        before = self._bookings.get((fact.tenant_id, fact.payment_id))
+        if (before and before.state is BookingState.BOOKED) or not _moves(fact.amount):
+            return []
+        obligation = self._obligation_of(fact)
+        if obligation is None:
+            return self._hold(fact, cause, before)
+        entries = self._release(fact, cause, before)
+        split = self._split(fact.amount, obligation)
+        template, legs = templates.payment(split)
+        entry = Entry(
+            tenant_id=fact.tenant_id,
+            id=self._new_id(),
+            template=template,
+            cause_event_id=cause,
+            legs=legs,
+            invoice_id=fact.invoice_id,
+            payment_id=fact.payment_id,
+            funds=Funds(fact.wallet_id, fact.payment_id, split),
+        )
+        self._apply(obligation, _micros(split))
+        self._book(fact, BookingState.BOOKED, split, before, entry.id)
+        return [*entries, entry]
+
+    def _reverted(self, fact: PaymentReverted, cause: UUID) -> list[Entry]:
+        before = self._bookings.get((fact.tenant_id, fact.payment_id))
+        if before is None or before.state is BookingState.REVERSED:
+            return []
+        if before.state is BookingState.SUSPENSE:
+            entries = self._release(fact, cause, before)
+            self._save(replace(before, state=BookingState.REVERSED, transaction_id=entries[0].id))
+            return entries
+        if not fact.was_final:
+            return []
+        entry = self._reversal(before, fact, cause)
+        obligation = self._obligations[before.tenant_id, before.invoice_id]
+        if not before.reclassed:
+            self._apply(obligation, -_micros(before.split))
+        self._save(
+            replace(before, state=BookingState.REVERSED, transaction_id=entry.id, reclassed=False)
+        )
+        return [entry]
+
+    def _conflicted(self, fact: PaymentConflicted, cause: UUID) -> list[Entry]:
+        before = self._bookings.get((fact.tenant_id, fact.payment_id))
+        if not _moves(fact.amount):
+            return []
+        return self._hold(fact, cause, before)
+
+    def _voided(self, fact: InvoiceVoided, cause: UUID) -> list[Entry]:
+        key = (fact.tenant_id, fact.invoice_id)
+        obligation = self._obligations.get(key) or Obligation(*key)
+        if obligation.voided:
+            return []
+        self._save_obligation(replace(obligation, voided=True, applied_micros=0))
+        applied = [
+            booking
+            for payment in sorted(self._payments_of.get(key, ()))
+            if (booking := self._bookings[payment]).state is BookingState.BOOKED
+            and booking.invoice_id == fact.invoice_id
+            and booking.split.applied_minor
+        ]
+        if not applied:
+            return []
+        for booking in applied:
+            self._save(replace(booking, reclassed=True))
+        return [
+            Entry(
+                tenant_id=fact.tenant_id,
+                id=self._new_id(),
+                template=templates.INVOICE_VOIDED_RECLASS,
+                cause_event_id=cause,
+                legs=templates.voided_reclass(booking.split for booking in applied),
+                invoice_id=fact.invoice_id,
+            )
+        ]
+
+    def _hold(
+        self, fact: PaymentSucceeded | PaymentConflicted, cause: UUID, before: Booking | None
+    ) -> list[Entry]:
+        """Book to suspense what cannot count towards the invoice, unless it is in the books."""
+        if before and before.state is not BookingState.REVERSED:
+            return []
+        entry = Entry(
+            tenant_id=fact.tenant_id,
+            id=self._new_id(),
+            template=templates.PAYMENT_CONFLICTED,
+            cause_event_id=cause,
+            legs=templates.suspense(fact.amount.asset, fact.amount.amount_minor),
+            invoice_id=fact.invoice_id,
+            payment_id=fact.payment_id,
+        )
+        split = Split(fact.amount.asset, fact.amount.amount_minor, 0, 0)
+        self._book(fact, BookingState.SUSPENSE, split, before, entry.id)
+        return [entry]
+
+    def _release(
+        self, fact: PaymentSucceeded | PaymentReverted, cause: UUID, before: Booking | None
+    ) -> list[Entry]:
+        """Take out of suspense what is held there."""
+        if before is None or before.state is not BookingState.SUSPENSE:
+            return []
+        split = before.split
+        return [
+            Entry(
+                tenant_id=fact.tenant_id,
+                id=self._new_id(),
+                template=templates.SUSPENSE_RELEASED,
+                cause_event_id=cause,
+                legs=templates.suspense_released(split.asset, split.amount_minor),
+                invoice_id=before.invoice_id,
+                payment_id=fact.payment_id,
+                reverses=before.transaction_id,
+            )
+        ]
+
+    def _reversal(self, before: Booking, fact: PaymentReverted, cause: UUID) -> Entry:
+        """The exact opposite of the booking, as a void may have changed it since."""
+        if before.reclassed:
+            template = templates.VOIDED_PAYMENT_REVERTED
+            legs = templates.voided_payment_reverted(before.split)
+        else:
+            template = templates.PAYMENT_REVERTED
+            legs = templates.reversal(templates.payment(before.split)[1])
+        return Entry(
+            tenant_id=fact.tenant_id,
+            id=self._new_id(),
+            template=template,
+            cause_event_id=cause,
+            legs=legs,
+            invoice_id=before.invoice_id,
+            payment_id=fact.payment_id,
+            reverses=before.transaction_id,
+            funds=Funds(fact.wallet_id, fact.payment_id, before.split, fact.cause),
+        )
+
+    def _obligation_of(self, fact: PaymentSucceeded) -> Obligation | None:
+        """The invoice's obligation; None where the payment's asset cannot count towards it."""
+        due = _read(fact.invoice_due)
+        paid = _read(fact.amount)
+        if due is None or paid is None:
+            return None
+        key = (fact.tenant_id, fact.invoice_id)
+        known = self._obligations.get(key) or Obligation(*key)
+        if known.currency is None:
+            known = replace(known, currency=due.asset.currency, due_micros=max(0, micros(due)))
+        if paid.asset.currency != known.currency:
+            return None
+        return known
+
+    def _split(self, amount: Amount, obligation: Obligation) -> Split:
+        """Apply what the invoice still needs; a last fraction of a minor unit takes a whole one."""
+        paid_in = asset(amount.asset)
+        needed = from_micros(obligation.remaining_micros, paid_in, Rounding.UP).minor
+        applied = min(amount.amount_minor, needed)
+        fee = templates.fee_on(applied, self._terms.fee_ppm)
+        return Split(amount.asset, amount.amount_minor, applied, fee)
+
+    def _apply(self, obligation: Obligation, change_micros: int) -> None:
+        applied = obligation.applied_micros + change_micros
+        self._save_obligation(replace(obligation, applied_micros=applied))
+
+    def _book(
+        self,
+        fact: PaymentSucceeded | PaymentConflicted,
+        state: BookingState,
+        split: Split,
+        before: Booking | None,
+        transaction_id: UUID,
+    ) -> None:
+        generation = before.generation + 1 if before else 1
+        self._save(
+            Booking(
+                tenant_id=fact.tenant_id,
+                payment_id=fact.payment_id,
+                invoice_id=fact.invoice_id,
+                state=state,
+                generation=generation,
+                transaction_id=transaction_id,
+                split=split,
+            )
+        )
+
+    def _save_obligation(self, obligation: Obligation) -> None:
+        key = (obligation.tenant_id, obligation.invoice_id)
+        self._obligations[key] = obligation
+        self._changed_obligations.add(key)
+
+    def _save(self, booking: Booking) -> None:
+        self._remember(booking)
+        self._changed_bookings.add((booking.tenant_id, booking.payment_id))
+
+    def _remember(self, booking: Booking) -> None:
+        key = (booking.tenant_id, booking.payment_id)
+        self._bookings[key] = booking
+        invoice = (booking.tenant_id, booking.invoice_id)
+        self._payments_of.setdefault(invoice, set()).add(key)
+
+
+def _moves(amount: Amount) -> bool:
+    """Whether money moved at all; a chain lets anyone state a transfer of nothing.
+
+    Raises ValueError for less than nothing: whoever states that has a bug, and must be told.
+    """
+    if amount.amount_minor < 0:
+        raise ValueError("a payment cannot be negative")
+    return amount.amount_minor > 0
+
+
+def _read(amount: Amount) -> Money | None:
+    """The amount in an asset we know, within the limits of amounts; else None."""
+    try:
+        return Money(amount.amount_minor, asset(amount.asset))
+    except MoneyError:
+        return None
+
+
+def _micros(split: Split) -> int:
+    return micros(Money(split.applied_minor, asset(split.asset)))

@@ -1,0 +1,68 @@
+"""What the ledger states about a posted transaction."""
+
+from collections.abc import Iterator
+
+from invoiceos_contracts import Event
+from invoiceos_contracts.base import Amount
+from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed, Posting, TransactionPosted
+from reserve_ledger.domain.books import Funds
+from reserve_ledger.domain.chain import Posted
+
+
+def facts_of(posted: Posted) -> Iterator[Event]:
+    """The facts of one transaction, in order."""
+    entry = posted.entry
+    if entry.funds is not None:
+        yield _moved(posted, entry.funds)
+    yield TransactionPosted(
+        tenant_id=entry.tenant_id,
+        transaction_id=entry.id,
+        sequence=posted.sequence,
+        template=str(entry.template),
+        invoice_id=entry.invoice_id,
+        cause_event_id=entry.cause_event_id,
+        postings=tuple(
+            Posting(
+                account=leg.account, amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset)
+            )
+            for leg in entry.legs
+        ),
+        posted_at=posted.posted_at,
+        previous_hash=posted.previous_hash,
+        hash=posted.hash,
+    )
+
+
+def _moved(posted: Posted, funds: Funds) -> Event:
+    entry, split = posted.entry, funds.split
+    assert entry.invoice_id is not None
+    applied = Amount(amount_minor=split.applied_minor, asset=split.asset)
+    excess = Amount(amount_minor=split.excess_minor, asset=split.asset)
+    if entry.reverses is not None:
+        return FundsReversed(
+            tenant_id=entry.tenant_id,
+            transaction_id=entry.id,
+            sequence=posted.sequence,
+            template=str(entry.template),
+            invoice_id=entry.invoice_id,
+            wallet_id=funds.wallet_id,
+            payment_id=funds.payment_id,
+            reverses=entry.reverses,
+            applied=applied,
+            excess=excess,
+            cause=funds.cause,
+            booked_at=posted.posted_at,
+        )
+    return FundsBooked(
+        tenant_id=entry.tenant_id,
+        transaction_id=entry.id,
+        sequence=posted.sequence,
+        template=str(entry.template),
+        invoice_id=entry.invoice_id,
+        wallet_id=funds.wallet_id,
+        payment_id=funds.payment_id,
+        applied=applied,
+        excess=excess,
+        fee=Amount(amount_minor=split.fee_minor, asset=split.asset),
+        booked_at=posted.posted_at,
+    )

@@ -1,0 +1,136 @@
+"""Transactions as they were posted."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from invoiceos_contracts.base import Amount, Shape
+from invoiceos_contracts.ids import InvoiceId, PaymentId, TransactionId
+from invoiceos_contracts.ledger_v1 import Posting
+from messaging import Tx
+from reserve_ledger.domain.books import Entry
+from reserve_ledger.domain.chain import Posted
+from reserve_ledger.domain.templates import Leg, Template
+from reserve_ledger.errors import TransactionNotFound
+
+
+class TransactionView(Shape):
+    """A transaction with its postings."""
+
+    id: TransactionId
+    sequence: int
+    template: str
+    cause_event_id: UUID
+    invoice_id: InvoiceId | None
+    payment_id: PaymentId | None
+    reverses: TransactionId | None
+    posted_at: AwareDatetime
+    postings: tuple[Posting, ...]
+    previous_hash: str
+    hash: str
+
+
+_TRANSACTION = """
+    select t.tenant_id, t.id, t.sequence, t.template, t.template_version, t.cause_event_id,
+           t.invoice_id, t.payment_id, t.reverses, t.posted_at,
+           encode(t.previous_hash, 'hex') as previous_hash, encode(t.hash, 'hex') as hash,
+           p.accounts, p.assets, p.amounts, p.balances
+    from ledger_transaction t
+    cross join lateral (
+        select coalesce(array_agg(account::text order by line), '{}') as accounts,
+               coalesce(array_agg(asset::text order by line), '{}') as assets,
+               coalesce(array_agg(amount_minor order by line), '{}') as amounts,
+               coalesce(array_agg(balance_minor order by line), '{}') as balances
+        from posting where tenant_id = t.tenant_id and sequence = t.sequence
+    ) p
+"""
+
+
+async def transaction(tx: Tx, tenant_id: UUID, transaction_id: UUID) -> TransactionView:
+    """One transaction; raises `TransactionNotFound`."""
+    row = await tx.fetchrow(
+        _TRANSACTION + " where t.tenant_id = $1 and t.id = $2", tenant_id, transaction_id
+    )
+    if row is None:
+        raise TransactionNotFound
+    return _view(_posted(row))
+
+
+async def transactions(
+    tx: Tx, tenant_id: UUID, of: tuple[UUID | None, UUID | None], *, before: int, limit: int
+) -> list[TransactionView]:
+    """Newest first, `limit` and one more; `of` is the invoice and the payment they belong to."""
+    invoice_id, payment_id = of
+    if payment_id is not None and invoice_id is None:
+        # A payment belongs to one invoice: found through it, payments need no index of their own.
+        invoice_id = await tx.fetchval(
+            "select invoice_id from payment_booking where tenant_id = $1 and payment_id = $2",
+            tenant_id,
+            payment_id,
+        )
+        if invoice_id is None:
+            return []
+    # Each filter is a statement of its own, so that each gets the plan that suits it.
+    arguments: list[object] = [tenant_id, before, limit + 1]
+    sql = _TRANSACTION + " where t.tenant_id = $1 and t.sequence < $2"
+    for column, value in (("invoice_id", invoice_id), ("payment_id", payment_id)):
+        if value is not None:
+            arguments.append(value)
+            sql += f" and t.{column} = ${len(arguments)}"
+    rows = await tx.fetch(sql + " order by t.sequence desc limit $3", *arguments)
+    return [_view(_posted(row)) for row in rows]
+
+
+async def stretch(tx: Tx, tenant_id: UUID, behind: int, last: int) -> list[Posted]:
+    """Transactions behind one sequence up to another, in order."""
+    rows = await tx.fetch(
+        _TRANSACTION
+        + " where t.tenant_id = $1 and t.sequence > $2 and t.sequence <= $3 order by t.sequence",
+        tenant_id,
+        behind,
+        last,
+    )
+    return [_posted(row) for row in rows]
+
+
+def _posted(row: Any) -> Posted:
+    return Posted(
+        entry=Entry(
+            tenant_id=row["tenant_id"],
+            id=row["id"],
+            template=Template(row["template"], row["template_version"]),
+            cause_event_id=row["cause_event_id"],
+            legs=tuple(map(Leg, row["accounts"], row["assets"], row["amounts"])),
+            invoice_id=row["invoice_id"],
+            payment_id=row["payment_id"],
+            reverses=row["reverses"],
+        ),
+        sequence=row["sequence"],
+        posted_at=row["posted_at"],
+        previous_hash=row["previous_hash"],
+        hash=row["hash"],
+        balances=tuple(row["balances"]),
+    )
+
+
+def _view(posted: Posted) -> TransactionView:
+    entry = posted.entry
+    return TransactionView(
+        id=entry.id,
+        sequence=posted.sequence,
+        template=str(entry.template),
+        cause_event_id=entry.cause_event_id,
+        invoice_id=entry.invoice_id,
+        payment_id=entry.payment_id,
+        reverses=entry.reverses,
+        posted_at=posted.posted_at,
+        postings=tuple(
+            Posting(
+                account=leg.account, amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset)
+            )
+            for leg in entry.legs
+        ),
+        previous_hash=posted.previous_hash,
+        hash=posted.hash,
+    )

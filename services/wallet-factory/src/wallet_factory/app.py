@@ -1,0 +1,26 @@
+"""Composition root of wallet-factory."""
+
+from chassis.runtime import Runtime, Service
+from wallet_factory.api import router
+from wallet_factory.commands.register_master import register_master
+from wallet_factory.domain.configured import rails_of
+from wallet_factory.domain.tempo import TempoRail
+from wallet_factory.settings import WalletFactorySettings, settings
+from wallet_factory.subscribers import SUBSCRIPTIONS
+
+
+async def prepare(runtime: Runtime) -> None:
+    """Store the masters the settings name; a rail nobody wrote ends the start here."""
+    for rail in rails_of(settings()):
+        if isinstance(rail, TempoRail):
+            async with runtime.worker.transaction() as tx:
+                await register_master(tx, rail)
+
+
+service = Service(
+    name="wallet-factory",
+    settings=WalletFactorySettings,
+    routers=[router],
+    subscriptions=SUBSCRIPTIONS,
+    prepare=prepare,
+)

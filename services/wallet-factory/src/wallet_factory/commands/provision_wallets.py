@@ -1,0 +1,91 @@
+"""Give each invoice the wallet it will be paid into, once."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from invoiceos_contracts import Event
+from invoiceos_contracts.invoice_v1 import InvoiceIssuing
+from messaging import Tx
+from wallet_factory import store
+from wallet_factory.domain import wallet as domain
+from wallet_factory.domain.configured import rails_of
+from wallet_factory.domain.wallet import Decision, Wallet
+from wallet_factory.settings import settings
+
+
+@dataclass(frozen=True, slots=True)
+class WalletRequest:
+    """An invoice that is being issued, and the fact that said so."""
+
+    issuing: InvoiceIssuing
+    cause: UUID
+
+
+async def provision_wallets(tx: Tx, requests: Sequence[WalletRequest]) -> None:
+    """Give each invoice its wallet.
+
+    An invoice that has one is left alone, and so is an attempt that was decided: the same request
+    may come again. A request that no rail can serve ends in `WalletFailed`, never in an exception,
+    so it cannot hold up its neighbours; a later attempt of the same invoice is decided anew.
+    """
+    rails, unwell = rails_of(settings()), await store.select_unwell(tx)
+    having, decided = await store.select_provided(tx, [r.issuing for r in requests])
+    decisions: list[tuple[WalletRequest, Decision]] = []
+    for request in requests:
+        asked = request.issuing
+        attempt = (asked.tenant_id, asked.invoice_id, asked.attempt)
+        if attempt[:2] in having or attempt in decided:
+            continue
+        decision = domain.decide(asked, rails, unwell)
+        decided.add(attempt)
+        if decision.failure is None:
+            having.add(attempt[:2])
+        decisions.append((request, decision))
+    await _carry_out(tx, decisions)
+
+
+async def _carry_out(tx: Tx, decisions: Sequence[tuple[WalletRequest, Decision]]) -> None:
+    served = [(request, made) for request, made in decisions if made.failure is None]
+    wallets = await _make_wallets(tx, [made for _, made in served])
+    new = await store.insert_wallets(tx, wallets) if wallets else set()
+    kept = [wallet for wallet in wallets if wallet.id in new]
+    failed = [(request, made, tx.new_id()) for request, made in decisions if made.failure]
+    stored = [(wallet.id, wallet.decision) for wallet in kept]
+    stored += [(attempt_id, made) for _, made, attempt_id in failed]
+    fresh = await store.insert_decisions(tx, stored, tx.now) if stored else set()
+    if kept:
+        await store.insert_addresses(tx, kept)
+        await store.insert_secrets(tx, kept)
+    cause_of = {made.request.invoice_id: request.cause for request, made in served}
+    facts: list[tuple[Event, UUID | None]] = [
+        (fact, cause_of[wallet.decision.request.invoice_id])
+        for wallet in kept
+        for fact in domain.ready_facts(wallet)
+    ]
+    facts += [
+        (domain.failed_fact(made, attempt_id), request.cause)
+        for request, made, attempt_id in failed
+        if attempt_id in fresh
+    ]
+    tx.stage(facts)
+
+
+async def _make_wallets(tx: Tx, decisions: Sequence[Decision]) -> list[Wallet]:
+    """Take the places of each rail at once, and make the wallets: arithmetic, no call to anyone."""
+    by_rail: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        assert decision.rail is not None
+        by_rail.setdefault(decision.rail.name, []).append(decision)
+    wallets: list[Wallet] = []
+    for name in sorted(by_rail):
+        group = by_rail[name]
+        rail = group[0].rail
+        assert rail is not None
+        places = await store.take_places(tx, rail, len(group))
+        wallets += [
+            domain.make_wallet(decision, place, tx.new_id(), os.urandom(48), now=tx.now)
+            for decision, place in zip(group, places, strict=True)
+        ]
+    return wallets

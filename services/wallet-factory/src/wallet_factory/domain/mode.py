@@ -1,0 +1,78 @@
+"""Which mode a wallet gets: rules in order, the first that applies decides and says why.
+
+A rule is never changed in place: what decided a wallet is stored with it by name and version, so
+a change is a new version.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from invoiceos_contracts.base import WalletMode
+from invoiceos_contracts.invoice_v1 import SelectorInput, WalletPreference
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChoice:
+    """What was chosen, by which rule, and why."""
+
+    mode: WalletMode
+    rule: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to choose a mode."""
+
+    name: str
+    """Name and version."""
+    applies: Callable[[SelectorInput, WalletPreference], bool]
+    mode: WalletMode | None
+    """None: the mode the issuer wished."""
+    reason: str
+
+
+_KNOWN = frozenset(WalletMode)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "instalments.v1",
+        lambda asked, _: asked.instalments > 1,
+        WalletMode.PERSISTENT,
+        "paid in instalments: the address must outlive the first payment, whatever was wished",
+    ),
+    Rule(
+        "issuer_preference.v1",
+        lambda _, wish: wish.mode in _KNOWN,
+        None,
+        "the issuer asked for this mode",
+    ),
+    Rule(
+        "recurring.v1",
+        lambda asked, _: asked.recurring,
+        WalletMode.PERSISTENT,
+        "belongs to a recurring series: payers keep standing orders to an address",
+    ),
+    Rule(
+        "payer_known.v1",
+        lambda asked, _: asked.payer_known,
+        WalletMode.EPHEMERAL,
+        "a single payment by a known payer: an address of its own attributes it without doubt",
+    ),
+    Rule(
+        "one_off.v1",
+        lambda _asked, _wish: True,
+        WalletMode.EPHEMERAL,
+        "a single payment by a payer not known yet: nothing should outlive it",
+    ),
+)
+
+
+def choose_mode(asked: SelectorInput, wish: WalletPreference) -> ModeChoice:
+    """The mode the first applicable rule gives; the last rule applies always."""
+    rule = next(rule for rule in RULES if rule.applies(asked, wish))
+    mode = rule.mode if rule.mode is not None else WalletMode(str(wish.mode))
+    reasons = [rule.reason]
+    if wish.mode is not None and wish.mode != mode:
+        reasons.append(f"the issuer wished {str(wish.mode)[:40]!r}; that could not be followed")
+    return ModeChoice(mode, rule.name, tuple(reasons))

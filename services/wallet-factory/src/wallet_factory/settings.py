@@ -1,0 +1,61 @@
+"""What the factory is told from outside."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import NoDecode
+
+from chassis.settings import Settings, load
+from money import asset
+
+Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class WalletFactorySettings(Settings):
+    """Settings of wallet-factory; each is `INVOICEOS_` and its name in capitals."""
+
+    rails: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = ("tempo",)
+    """Rails in the order in which they are tried, separated by commas."""
+    tempo_chain_id: Annotated[int, Field(ge=1, lt=2**63)]
+    tempo_master_address: Address
+    """Treasury account that owns the virtual addresses."""
+    tempo_master_id: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8}$")]
+    """What the registry gave the master: 4 bytes, hexadecimal."""
+    tempo_tokens: Annotated[Mapping[str, Address], NoDecode]
+    """Tokens taken on Tempo, `PATHUSD=0x...,ALPHAUSD=0x...`; no other is ever accepted."""
+    tempo_tag_key: SecretStr
+    """Key of the address permutation: 32 bytes, hexadecimal. It may never change for a master."""
+
+    @field_validator("rails", mode="before")
+    @classmethod
+    def _split_rails(cls, value: object) -> object:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("tempo_tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return dict(pair.strip().split("=", 1) for pair in value.split(",") if pair.strip())
+
+    @field_validator("tempo_tokens")
+    @classmethod
+    def _known_tokens(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        wrong = [code for code in value if not asset(code).is_token]
+        if wrong or not value:
+            raise ValueError(f"name tokens, at least one; not tokens: {wrong}")
+        return value
+
+    @field_validator("tempo_tag_key")
+    @classmethod
+    def _whole_key(cls, value: SecretStr) -> SecretStr:
+        if len(bytes.fromhex(value.get_secret_value())) != 32:
+            raise ValueError("the key is 32 bytes, 64 hexadecimal digits")
+        return value
+
+
+def settings() -> WalletFactorySettings:
+    """The settings of this process."""
+    found: WalletFactorySettings = load(WalletFactorySettings)
+    return found

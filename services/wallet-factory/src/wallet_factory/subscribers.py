@@ -1,0 +1,44 @@
+"""Facts of others, and the command each leads to."""
+
+from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying
+from invoiceos_contracts.invoice_v1 import InvoiceIssuing
+from invoiceos_contracts.provider_v1 import ProviderHealthChanged
+from messaging import Batch, Tx, consumes
+from wallet_factory.commands.destroy_secrets import destroy_secrets
+from wallet_factory.commands.note_health import HealthNews, note_health
+from wallet_factory.commands.provision_wallets import WalletRequest, provision_wallets
+
+
+@consumes(InvoiceIssuing)
+async def on_invoice_issuing(tx: Tx, events: Batch[InvoiceIssuing]) -> None:
+    """An invoice needs a wallet."""
+    await provision_wallets(tx, [WalletRequest(event.fact, event.id) for event in events])
+
+
+@consumes(ProviderHealthChanged)
+async def on_provider_health_changed(tx: Tx, events: Batch[ProviderHealthChanged]) -> None:
+    """A rail became better or worse."""
+    await note_health(
+        tx,
+        [
+            HealthNews(
+                event.fact.provider,
+                event.fact.rail,
+                str(event.fact.new),
+                event.fact.at,
+                event.envelope.aggregate_version,
+            )
+            for event in events
+        ],
+    )
+
+
+@consumes(EphemeralWalletDestroying)
+async def on_ephemeral_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDestroying]) -> None:
+    """A wallet's life is over."""
+    await destroy_secrets(
+        tx, {(event.fact.tenant_id, event.fact.wallet_id): event.id for event in events}
+    )
+
+
+SUBSCRIPTIONS = (on_invoice_issuing, on_provider_health_changed, on_ephemeral_wallet_destroying)

@@ -1,0 +1,101 @@
+"""What is checked in is what the code says, and old messages of every version still parse."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from chassis.documents import _file_name, schema_of
+from invoiceos_contracts import EVENTS, Event, topics
+from invoiceos_contracts.samples import sample
+
+FOLDER = Path(__file__).resolve().parents[2] / "contracts"
+HOW = "run `make contracts` and look at the difference"
+events = pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
+
+
+def golden_of(event: type[Event]) -> dict[str, Any]:
+    """The message of this event as it was when its version was published."""
+    golden: dict[str, Any] = json.loads(
+        (FOLDER / "golden" / f"{_file_name(event)}.json").read_text()
+    )
+    return golden
+
+
+@events
+def test_the_schema_checked_in_is_the_one_the_model_has(event: type[Event]) -> None:
+    path = FOLDER / "schemas" / event.OWNER / f"{_file_name(event)}.json"
+    assert path.exists(), f"{path} is missing: {HOW}"
+    assert json.loads(path.read_text()) == schema_of(event), f"{path} is out of date: {HOW}"
+
+
+def test_every_file_checked_in_belongs_to_an_event() -> None:
+    known = {f"{event.OWNER}/{_file_name(event)}.json" for event in EVENTS.values()}
+    found = {
+        path.relative_to(FOLDER / "schemas").as_posix()
+        for path in (FOLDER / "schemas").rglob("*.json")
+    }
+    assert found == known, "an event that was published stays: bring its model back"
+    goldens = {path.name for path in (FOLDER / "golden").glob("*.json")}
+    assert goldens == {f"{_file_name(event)}.json" for event in EVENTS.values()}
+
+
+@events
+def test_the_golden_message_still_parses_and_nothing_of_it_is_lost(event: type[Event]) -> None:
+    golden = golden_of(event)
+    fact = event.read(json.dumps(golden["data"]).encode())
+    assert golden["type"] == event.TYPE
+    assert golden["key"] == fact.subject
+    written = json.loads(fact.write())
+    assert {name: written[name] for name in golden["data"]} == golden["data"]
+
+
+@events
+def test_the_golden_message_fits_the_schema(event: type[Event]) -> None:
+    jsonschema.validate(golden_of(event)["data"], schema_of(event))
+
+
+@events
+def test_a_fact_survives_writing_and_reading(event: type[Event]) -> None:
+    fact = sample(event)
+    assert event.read(fact.write()) == fact
+
+
+@events
+def test_readers_let_fields_be_that_a_later_version_added(event: type[Event]) -> None:
+    body = {**json.loads(sample(event).write()), "added_later": {"a": [1]}}
+    assert event.read(json.dumps(body).encode()) == sample(event)
+
+
+@events
+def test_writers_may_not_add_fields_of_their_own(event: type[Event]) -> None:
+    with pytest.raises(ValueError, match="added"):
+        event.model_validate({**sample(event).model_dump(), "added": 1})
+
+
+@events
+def test_an_event_is_frozen(event: type[Event]) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        sample(event).tenant_id = None  # type: ignore[assignment,misc]
+
+
+@events
+def test_names_follow_the_rule(event: type[Event]) -> None:
+    parts = event.TYPE.split(".")
+    assert parts[0] == "invoiceos"
+    assert parts[-1][0] == "v"
+    assert parts[-1][1:].isdigit()
+    assert event.TOPIC.startswith("invoiceos.")
+    assert (event.__doc__ or "").strip().endswith("."), "say in a sentence what happened"
+    assert set(event.model_fields) >= event.SENSITIVE
+
+
+def test_each_topic_has_one_owner_and_its_dead_letters() -> None:
+    owners: dict[str, set[str]] = {}
+    for event in EVENTS.values():
+        owners.setdefault(event.TOPIC, set()).add(event.OWNER)
+    assert all(len(found) == 1 for found in owners.values()), owners
+    names = {topic.name for topic in topics()}
+    assert names == set(owners) | {f"{topic}.dlq" for topic in owners}

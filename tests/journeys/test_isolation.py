@@ -1,0 +1,180 @@
+"""One tenant never sees another: over every route there is, and by raw SQL as the api role."""
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from invoiceos_contracts import decode, encode
+from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed
+from invoiceos_local.demo.client import an_invoice
+from invoiceos_local.demo.receiver import Receiver
+
+# What each write needs beside the id, so that only the id can be at fault.
+BODIES = {
+    "PATCH /api/v1/customers/{customer_id}": {"name": "x"},
+    "PATCH /api/v1/invoices/{invoice_id}": {"reference": "x"},
+    "PATCH /api/v1/webhook-endpoints/{endpoint_id}": {"description": "x"},
+    "POST /api/v1/invoices/{invoice_id}/void": {"reason": "x"},
+    "POST /api/v1/wallets/ephemeral/{wallet_id}/extend": {"until": "2030-01-01T00:00:00Z"},
+    "POST /api/v1/wallets/ephemeral/{wallet_id}/hold": {"reason": "x"},
+    "POST /api/v1/wallets/ephemeral/{wallet_id}/release": {"reason": "x"},
+}
+PUBLIC = re.compile(r"^/api/v1/(payment-links|webhooks/|tenants|providers|reserves|certificates)")
+
+
+@pytest.fixture(scope="session")
+async def belongings(platform) -> dict[str, str]:
+    """Ids of one tenant's things, by the kind of id a path asks for."""
+    invoice_id, issued = await platform.issue(an_invoice("Mine", 10_000, watch_window_s=1))
+    await platform.transfer(issued, 11_900)
+    await platform.feed.until(EphemeralWalletDestroyed, invoice_id)
+    async with Receiver() as receiver:
+        endpoint = await platform.client.post("/api/v1/webhook-endpoints", {"url": receiver.url})
+        await platform.client.post(f"/api/v1/webhook-endpoints/{endpoint['id']}/test")
+        deliveries = await platform.client.eventually(
+            f"/api/v1/webhook-endpoints/{endpoint['id']}/deliveries", lambda page: page["items"]
+        )
+    customers = await platform.client.get("/api/v1/customers")
+    payments = await platform.client.get(f"/api/v1/payments?invoice_id={encode('inv', invoice_id)}")
+    transactions = await platform.transactions(invoice_id)
+    key = await platform.client.post("/api/v1/api-keys", {"name": "k", "scopes": ["*"]})
+    return {
+        "invoice_id": encode("inv", invoice_id),
+        "wallet_id": encode("wal", issued.wallet_id),
+        "customer_id": customers["items"][0]["id"],
+        "payment_id": payments["items"][0]["id"],
+        "transaction_id": transactions[0]["id"],
+        "endpoint_id": endpoint["id"],
+        "delivery_id": deliveries["items"][0]["id"],
+        "key_id": key["id"],
+        "api_key_id": key["id"],
+    }
+
+
+async def routes(platform) -> list[tuple[str, str]]:
+    async with platform.client.http.get(platform.client.url + "/openapi.json") as answer:
+        document = await answer.json()
+    return [
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method in ("get", "post", "patch", "put", "delete")
+    ]
+
+
+async def test_every_route_answers_404_to_another_tenants_ids(platform, rival, belongings):
+    tried = []
+    for method, path in await routes(platform):
+        names = re.findall(r"{(\w+)}", path)
+        if not names or PUBLIC.match(path) or names == ["code"]:
+            continue
+        assert all(name in belongings for name in names), f"no id known for {path}: add one above"
+        filled = path.format(**belongings)
+        status, answer, _ = await rival.call(method, filled, BODIES.get(f"{method} {path}"))
+        assert status == 404, f"{method} {path}: {status} {answer}"
+        if method == "GET":
+            mine, answer, _ = await platform.client.call("GET", filled)
+            assert mine == 200, f"{path}: its owner gets {mine} {answer}"
+        tried.append(path)
+    assert len(tried) > 20
+
+
+async def test_lists_show_a_tenant_its_own_alone(platform, rival, belongings):
+    for method, path in await routes(platform):
+        if method != "GET" or "{" in path or PUBLIC.match(path):
+            continue
+        status, found, _ = await rival.call("GET", path)
+        assert status in (200, 422), f"{path}: {status}"
+        text = str(found)
+        for name, value in belongings.items():
+            assert value not in text, f"{path} shows a {name} of another tenant"
+
+
+async def test_a_filter_by_another_tenants_id_finds_nothing(rival, belongings):
+    for path in ("wallets", "payments", "ledger/transactions", "notifications"):
+        found = await rival.get(f"/api/v1/{path}?invoice_id={belongings['invoice_id']}")
+        assert found["items"] == [], path
+
+
+async def test_raw_sql_as_the_api_role_shows_nothing_without_a_tenant_and_then_only_its_own(
+    platform, tenant, other_tenant, belongings
+):
+    looked_at = 0
+    mine = decode("ten", tenant["tenant_id"])
+    theirs = decode("ten", other_tenant["tenant_id"])
+    for service in platform.stack.ports:
+        schema = service.replace("-", "_")
+        connection = await asyncpg.connect(
+            platform.stack.env_for(service)["INVOICEOS_DATABASE_API_URL"]
+        )
+        try:
+            for table in await _tenant_tables(platform, schema):
+                privileged = await connection.fetchval(
+                    "select has_table_privilege($1, 'select')", f"{schema}.{table}"
+                )
+                if not privileged:
+                    continue
+                sql = f"select distinct tenant_id from {schema}.{table}"
+                assert await connection.fetch(sql) == [], f"{schema}.{table} without a tenant"
+                async with connection.transaction():
+                    await connection.execute(
+                        "select set_config('app.tenants', $1, true)", str(theirs)
+                    )
+                    seen = {row["tenant_id"] for row in await connection.fetch(sql)}
+                assert mine not in seen, f"{schema}.{table} shows another tenant's rows"
+                assert await connection.fetch(sql) == [], f"{schema}.{table}: the setting leaked"
+                looked_at += 1
+        finally:
+            await connection.close()
+    assert looked_at > 20
+
+
+async def _tenant_tables(platform, schema):
+    rows = await platform.sql(
+        """
+        select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
+        where n.nspname = $1 and c.relkind in ('r', 'p')
+        """,
+        schema,
+    )
+    return [row["relname"] for row in rows]
+
+
+async def test_every_table_with_a_tenant_is_forced_under_row_level_security(platform):
+    rows = await platform.sql(
+        """
+        select n.nspname || '.' || c.relname as name from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace
+        join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
+        where c.relkind in ('r', 'p') and not (c.relrowsecurity and c.relforcerowsecurity)
+        and n.nspname not like 'pg_%'
+        """
+    )
+    assert [row["name"] for row in rows] == []
+
+
+async def test_no_role_of_a_service_may_bypass_it_or_own_what_it_uses(platform):
+    schemas = [service.replace("-", "_") for service in platform.stack.ports]
+    roles = [f"{schema}_{kind}" for schema in schemas for kind in ("api", "worker")]
+    rows = await platform.sql(
+        """
+        select rolname from pg_roles where rolname = any($1) and (rolsuper or rolbypassrls)
+        union select r.rolname from pg_class c join pg_roles r on r.oid = c.relowner
+        where r.rolname = any($1)
+        """,
+        roles,
+    )
+    assert [row["rolname"] for row in rows] == []
+
+
+async def test_a_service_cannot_read_another_services_schema(platform):
+    url = urlsplit(platform.stack.env_for("invoice")["INVOICEOS_DATABASE_WORKER_URL"])
+    connection = await asyncpg.connect(urlunsplit(url))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("select 1 from reserve_ledger.posting")
+    finally:
+        await connection.close()
