@@ -5,6 +5,7 @@ import os
 import sys
 
 from aiokafka import AIOKafkaConsumer
+
 from invoiceos_contracts import EVENTS, from_headers
 
 BOOTSTRAP = os.environ.get("INVOICEOS_KAFKA_BOOTSTRAP", "127.0.0.1:9092")
@@ -19,7 +20,9 @@ async def main(bootstrap: str = BOOTSTRAP, group: str = "partner.example") -> No
             said = from_headers(record.headers)
             if event := EVENTS.get(said.type):
                 fact = event.read(record.value)
-                print(said.id, said.aggregate_version, type(fact).__name__, fact.subject, flush=True)
+                print(
+                    said.id, said.aggregate_version, type(fact).__name__, fact.subject, flush=True
+                )
             await records.commit()
 
 

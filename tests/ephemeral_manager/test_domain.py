@@ -248,7 +248,7 @@ def test_late_money_restarts_the_window_five_times_at_most() -> None:
 def test_lateness_does_not_depend_on_what_is_heard_first(
     order: list[int], seen: int, paid_at: int, policy: str
 ) -> None:
-    """Closing by payment, end of the time to live, the payment's news: in any order, one verdict."""
+    """Paid, time over, the payments' news: in any order, one verdict."""
     ids = [UUID(int=n) for n in range(1, 5)]
     outcomes = set()
     for sequence in ([0, 1, 2, 3], order):

@@ -184,9 +184,12 @@ async def test_an_altered_row_is_found(
     beyond = await reader.get("ledger/verification", from_sequence=10**12)
     assert beyond["ok"]
     for tampering, sequence, reason in (
-        ("update posting set amount_minor = amount_minor + 1 where sequence = 7 and line = 1",)
-        + (7, "altered"),
-        ("update posting set account = '1100' where sequence = 9 and line = 1",) + (9, "altered"),
+        (
+            "update posting set amount_minor = amount_minor + 1 where sequence = 7 and line = 1",
+            7,
+            "altered",
+        ),
+        ("update posting set account = '1100' where sequence = 9 and line = 1", 9, "altered"),
         (
             "update posting set balance_minor = 0 where sequence = 5 and line = 2",
             5,

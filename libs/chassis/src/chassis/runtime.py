@@ -87,7 +87,9 @@ class Runtime:
             size=size,
             application=f"{schema}.api",
         )
-        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.http = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=30), cookie_jar=aiohttp.DummyCookieJar()
+        )
         self.writer = Writer(self.api)
         timers = TimerLoop(self.worker, self.service.timers)
         if Role.RELAY in settings.roles:

@@ -7,6 +7,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -22,7 +23,9 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics", "/version"})
 def configure(service: str, version: str, otlp_endpoint: str) -> None:
     """Set up tracing for this process."""
     provider = TracerProvider(
-        resource=Resource.create({"service.name": service, "service.version": version})
+        # Without a receiver no span is recorded; trace ids are made and passed on all the same.
+        sampler=DEFAULT_ON if otlp_endpoint else ALWAYS_OFF,
+        resource=Resource.create({"service.name": service, "service.version": version}),
     )
     if otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (

@@ -24,7 +24,7 @@ from chain_cursor where chain_id = $1
 async def lock_sweep(tx: Tx, chain_id: int) -> None:
     """Keep everyone else from matching transfers with addresses until this transaction ends."""
     await tx.execute(
-        "select $1::int, $2::text", _LOCK_SPACE, _lock_name(chain_id)
+        "select pg_advisory_xact_lock($1, hashtext($2))", _LOCK_SPACE, _lock_name(chain_id)
     )
 
 
@@ -35,7 +35,7 @@ async def lock_watch(tx: Tx, chain_ids: Sequence[int]) -> None:
     """
     for chain_id in sorted(set(chain_ids)):
         await tx.execute(
-            "select $1::int, $2::text",
+            "select pg_advisory_xact_lock_shared($1, hashtext($2))",
             _LOCK_SPACE,
             _lock_name(chain_id),
         )

@@ -30,8 +30,8 @@ KEPT = (
         "stays in the watch set, so that money that comes late is booked."
     ),
     (
-        "The platform's address key, which serves all addresses: with it the sequence number can be "
-        "computed from the address again."
+        "The platform's address key, which serves all addresses: with it the sequence number can "
+        "be computed from the address again."
     ),
     (
         "Transfers and memos on the public chain; without the salt the memo can no longer be shown "
