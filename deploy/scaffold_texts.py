@@ -77,7 +77,8 @@ class {camel}Settings(Settings):
 
 def settings() -> {camel}Settings:
     """The settings of this process."""
-    return load({camel}Settings)
+    found: {camel}Settings = load({camel}Settings)
+    return found
 ''',
     "errors.py": '''\
 """Named conditions a request can be refused with; codes are for ever."""

@@ -13,14 +13,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("pyproject.toml", "README.md", "docker-compose.yml", "deploy/Dockerfile"),
-    *(
-        "deploy/scaffold.py",
-        "deploy/scaffold_texts.py",
-        "docs/adr",
-        "k8s",
-        "services",
-        "tests/architecture",
-    ),
+    *("deploy/scaffold.py", "deploy/scaffold_texts.py", "docs/adr", "k8s", "services"),
+    *("libs", "contracts/src", "tests/architecture"),
 )
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 

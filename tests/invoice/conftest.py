@@ -4,18 +4,19 @@ import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import SimpleNamespace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from chassis import problems
 from chassis.application import describe
 from chassis.auth import Caller, TokenMint, TokenReader
 from chassis.settings import load
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from invoiceos_contracts import Amount
 from invoiceos_contracts.ephemeral_v1 import (
     Certificate,

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+
 from invoiceos_contracts import decode, encode
 from testkit.service import ServiceUnderTest
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from invoice.domain import documents, facts, settlement
 from invoice.domain.links import PaymentLink, link_for, read_token
 from invoice.domain.states import (

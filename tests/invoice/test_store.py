@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+
 from testkit.service import ServiceUnderTest, record_of
 
 LARGE = 500

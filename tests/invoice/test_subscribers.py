@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+
 from invoiceos_contracts.invoice_v1 import (
     InvoiceExpired,
     InvoiceIssued,

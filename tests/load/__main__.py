@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 import uvloop
-from invoiceos_local.state import data_folder
 from rich.console import Console
-
 from tests.load import report
 from tests.load.cases import CASES, INFRASTRUCTURE, PLATFORM, Case, Run
 from tests.load.measure import Outcome
 from tests.load.place import Place
+
+from invoiceos_local.state import data_folder
 
 console = Console(highlight=False, soft_wrap=True)
 

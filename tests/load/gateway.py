@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from invoiceos_local.ports import free_port
-
 from tests.load.cases import Run
 from tests.load.controls import bare_gateway
 from tests.load.loadgen import Load, Make, post_for
@@ -23,6 +21,8 @@ from tests.load.place import Platform, pids_of, scratch_folder
 from tests.load.quiet import check, until_quiet
 from tests.load.report import ROOT
 from tests.load.tenants import INVOICES, Requests, invoice, make_tenants
+
+from invoiceos_local.ports import free_port
 
 CLIENTS = 64
 TENANTS = 8

@@ -14,16 +14,16 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from tests.load.cases import Run
+from tests.load.controls import bare_ledger
+from tests.load.measure import Outcome, Ratio, Series, Span, alternate, ratios
+from tests.load.place import pids_of
+
 from invoiceos_contracts import Amount
 from invoiceos_contracts.payment_v1 import OnChain, PaymentSucceeded
 from messaging import Tx
 from testkit.databases import create_database
 from testkit.service import ServiceUnderTest, record_of, under_test
-
-from tests.load.cases import Run
-from tests.load.controls import bare_ledger
-from tests.load.measure import Outcome, Ratio, Series, Span, alternate, ratios
-from tests.load.place import pids_of
 
 POLL = 500
 TENANTS = 500

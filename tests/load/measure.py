@@ -114,6 +114,11 @@ class Span:
         after = self._read()
         self.cpu = {name: after[name] - self._before[name] for name in after}
 
+    @property
+    def so_far(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._began
+
     def micros(self, items: int, /, **names: str) -> dict[str, float]:
         """CPU microseconds an item by group; `names` renames groups, for example self='load'."""
         return {

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.load.measure import listener_on, pss_mib, tree
+
 from invoiceos_local.resolver import Choices, Infrastructure, Need, infrastructure
 from invoiceos_local.stack import Plan, Stack, running_stack
 from invoiceos_local.state import State, data_folder, read_supervisor
-
-from tests.load.measure import listener_on, pss_mib, tree
 
 UNLIMITED = {"INVOICEOS_RATE_LIMIT_PER_SECOND": "0"}
 """Of requests a second: the limit would be what is measured."""
@@ -79,6 +79,7 @@ class Place:
         if self._platform is None:
             self._platform = self._running_platform() if self._use_running else self._own_stack()
             self._infra = self._platform.infra
+            self._platform.idle_mib = self._platform.memory() if not self._use_running else {}
         return self._platform
 
     def _own_infra(self) -> Infrastructure:

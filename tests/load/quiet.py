@@ -6,7 +6,6 @@ import asyncio
 import time
 
 import asyncpg
-
 from tests.load.measure import cpu_seconds
 from tests.load.place import Platform
 

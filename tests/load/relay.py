@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+from tests.load.cases import Run
+from tests.load.controls import broker
+from tests.load.measure import Outcome, Ratio, Series, Span, alternate, p50_p99, percentile, ratios
+from tests.load.place import pids_of, scratch_folder
+
 from chassis import topics
 from invoiceos_contracts.identity_v1 import TenantCreated
 from messaging import Database, OutboxSignal, Relay
 from testkit.databases import ServiceDatabase, create_database
 from testkit.processes import ToyProcess
 from testkit.service import record_of
-
-from tests.load.cases import Run
-from tests.load.controls import broker
-from tests.load.measure import Outcome, Ratio, Series, Span, alternate, p50_p99, percentile, ratios
-from tests.load.place import pids_of, scratch_folder
 
 TOPIC = TenantCreated.TOPIC
 STAGE = 500
@@ -124,7 +124,7 @@ async def _commits(bench: Bench, count: int) -> list[float]:
     try:
         async with broker.consumer(bench.bootstrap, TOPIC) as reader:
             async with asyncio.timeout(15):
-                while len(relay.owned) < 16:  # noqa: ASYNC110 - it claims once a second
+                while len(relay.owned) < 16:
                     await asyncio.sleep(0.05)
             found = []
             for fact in facts(count + 10):
@@ -219,7 +219,7 @@ async def _caught_up(bench: Bench, sender: Any) -> None:
     name, count = f"warm {uuid.uuid4().hex[:8]}", 1000
     await broker.produce(sender, TOPIC, messages(count, name))
     async with asyncio.timeout(60):
-        while count > await bench.admin.fetchval(  # noqa: ASYNC110 - in another process
+        while count > await bench.admin.fetchval(
             "select count(*) from effect where name = $1", name
         ):
             await asyncio.sleep(0.05)
@@ -229,9 +229,9 @@ async def _settled(bench: Bench, effects: int) -> None:
     """Wait for so many effects; counts seldom, for counting costs the database too."""
     base = await bench.sequence() - await bench.counted("effect")
     async with asyncio.timeout(90):
-        while await bench.sequence() - base < effects:  # noqa: ASYNC110 - in another process
+        while await bench.sequence() - base < effects:
             await asyncio.sleep(0.02)
-        while await bench.counted("effect") < effects:  # noqa: ASYNC110 - in another process
+        while await bench.counted("effect") < effects:
             await asyncio.sleep(0.01)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
 from tests.load.cases import CASES
 from tests.load.measure import Measure, Outcome, Ratio
 
@@ -26,7 +25,7 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 def number(value: float) -> str:
     """Short: three digits that mean something."""
-    if value != value:  # noqa: PLR0124 - not a number
+    if value != value:
         return "-"
     if abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", " ")

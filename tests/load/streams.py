@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from invoiceos_contracts import EVENTS, Event, topics
-
 from tests.load.controls import broker
+
+from invoiceos_contracts import EVENTS, Event, topics
 
 Seen = dict[str, float]
 """Public id of the invoice to the moment (perf_counter) its fact was first seen."""

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chassis.auth import Caller, TokenMint
-from invoiceos_contracts import decode
-
 from tests.load.loadgen import Connection, request_bytes
 from tests.load.place import Platform, call
+
+from chassis.auth import Caller, TokenMint
+from invoiceos_contracts import decode
 
 INVOICES = "/api/v1/invoices"
 LINES = 5

@@ -4,6 +4,7 @@ Inside the platform an id is a `UUID`; in events, answers and links it is text s
 `inv_01jd2v7k3rf6g8m4s9t0w1x2y3`. The text sorts like the UUID, so UUIDv7 ids sort by time.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LENGTH = 26
 
@@ -19,11 +21,12 @@ PLATFORM = UUID(int=0)
 """Tenant of the facts that concern the platform as a whole, such as a provider's health."""
 
 
+@lru_cache(maxsize=16_384)
 def encode(prefix: str, value: UUID) -> str:
     """Text form of an id: `encode("inv", uuid)` -> `inv_...` (26 letters after the prefix)."""
     number = value.int
-    letters = [_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(_LENGTH))]
-    return f"{prefix}_{''.join(letters)}"
+    pairs = [_PAIRS[(number >> (10 * place)) & 1023] for place in reversed(range(_LENGTH // 2))]
+    return f"{prefix}_{''.join(pairs)}"
 
 
 def decode(prefix: str, text: str) -> UUID:

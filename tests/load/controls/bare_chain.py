@@ -19,7 +19,6 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
 from tests.load.controls import broker
 from tests.load.measure import percentile
 

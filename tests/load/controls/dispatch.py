@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from faststream.kafka import KafkaBroker
+from tests.load.measure import Span
+
 from invoiceos_contracts.identity_v1 import TenantCreated
 from messaging import Batch, Consumer, Database, Processor, Received, Subscriptions, Tx, consumes
-from tests.load.measure import Span
 
 
 @consumes(TenantCreated)

@@ -1,12 +1,26 @@
 """Checking a destruction certificate: everything in it can be checked by whoever holds it."""
 
 from chassis.evidence import canonical, digest, key_id_of, verify
+
+KEY_BYTES = 32
+
+import base64
+
 from invoiceos_contracts.ephemeral_v1 import Certificate
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
 
 
 def findings(certificate: Certificate, public_key: str | None = None) -> list[tuple[str, bool]]:
     """What was checked, and whether it is right."""
     body = certificate.body
+    if not _is_key(certificate.public_key):
+        return [("the public key is 32 bytes in base64", False)]
     found = [
         ("the hash is that of the body", digest(canonical(body)) == certificate.hash),
         (

@@ -24,6 +24,7 @@ from messaging import (
     TimerHandler,
     TimerLoop,
     Writer,
+    housekeeping,
 )
 from messaging.faults import pause
 
@@ -97,6 +98,7 @@ class Runtime:
                 url, schema, service=self.service.name, bootstrap=settings.kafka_bootstrap
             )
             self._go("relay", self.relay.run)
+            self._go("housekeeping", lambda: housekeeping.run(self.worker))
         signal = OutboxSignal(self.worker.pool, schema, self.relay)
         self._go("outbox-signal", signal.run)
         for database in (self.api, self.worker):

@@ -19,13 +19,13 @@ from messaging import Tx
 
 _BY_ID = f"""
 select {store.WALLET_COLUMNS} from ephemeral_wallet w where w.tenant_id = $1 and w.id = $2
-"""  # noqa: S608 - a constant of this module
+"""
 _LIST = f"""
 select {store.WALLET_COLUMNS} from ephemeral_wallet w
 where w.tenant_id = $1 and ($2::text is null or w.state = $2)
     and ($3::uuid is null or w.invoice_id = $3) and ($4::uuid is null or w.id < $4)
 order by w.id desc limit $5
-"""  # noqa: S608 - a constant of this module
+"""
 
 
 class LateFundsView(BaseModel):

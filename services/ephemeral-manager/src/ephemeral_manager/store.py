@@ -28,12 +28,12 @@ _LOCK_BY_ID = f"""
     select {WALLET_COLUMNS} from ephemeral_wallet w
     where (w.tenant_id, w.id) in (select * from unnest($1::uuid[], $2::uuid[]))
     order by w.id for update
-"""  # noqa: S608 - a constant of this module
+"""
 _LOCK_BY_INVOICE = f"""
     select {WALLET_COLUMNS} from ephemeral_wallet w
     where (w.tenant_id, w.invoice_id) in (select * from unnest($1::uuid[], $2::uuid[]))
     order by w.id for update
-"""  # noqa: S608 - a constant of this module
+"""
 
 
 def wallet_of(row: Any) -> Wallet:

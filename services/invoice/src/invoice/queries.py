@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from invoice import party_store, rows, store
+from invoice import store
 from invoice.domain.links import PaymentLink
 from invoice.domain.states import Invoice, Issuer
 from invoice.errors import CustomerNotFound, InvoiceNotFound, PaymentLinkNotFound
+from invoice.store import parties as party_store
+from invoice.store import rows
 from messaging import Database, Tx
 
 POLL_S = 0.02

@@ -146,7 +146,7 @@ async def get_webhook_endpoint(
 
 
 @router.patch("/api/v1/webhook-endpoints/{endpoint_id}", response_model=WebhookEndpointView)
-async def patch_webhook_endpoint(  # noqa: PLR0913, PLR0917 - the parts of a request
+async def patch_webhook_endpoint(
     endpoint_id: WebhookEndpointId,
     body: WebhookEndpointChange,
     caller: CanWrite,
@@ -234,7 +234,7 @@ async def post_test(endpoint_id: WebhookEndpointId, caller: CanWrite, write: Wri
     "/api/v1/webhook-endpoints/{endpoint_id}/deliveries",
     response_model=Page[WebhookDeliveryView],
 )
-async def get_deliveries(  # noqa: PLR0913, PLR0917 - the parts of a request
+async def get_deliveries(
     endpoint_id: WebhookEndpointId,
     caller: CanRead,
     tx: Reading,

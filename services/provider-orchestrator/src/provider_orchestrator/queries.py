@@ -86,7 +86,7 @@ _PAYMENT = """
 async def payment_of(tx: Tx, tenant_id: UUID, payment_id: UUID) -> PaymentView:
     """One payment; raises `PaymentNotFound`."""
     row = await tx.fetchrow(
-        f"select {_PAYMENT} from payment where tenant_id = $1 and id = $2",  # noqa: S608
+        f"select {_PAYMENT} from payment where tenant_id = $1 and id = $2",
         tenant_id,
         payment_id,
     )
@@ -111,7 +111,7 @@ async def payments_of(
         where tenant_id = $1 and ($2::uuid is null or invoice_id = $2)
           and ($3::text is null or state = $3) and ($4::uuid is null or position < $4)
         order by position desc limit $5
-        """,  # noqa: S608 - the columns are a constant of this module
+        """,
         tenant_id,
         invoice_id,
         state,

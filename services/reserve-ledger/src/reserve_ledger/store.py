@@ -50,7 +50,7 @@ async def select_bookings(
         select {BOOKING_COLUMNS}
         from unnest($3::uuid[], $4::uuid[]) as k(tenant_id, invoice_id)
         join payment_booking b using (tenant_id, invoice_id)
-        """,  # noqa: S608 - the columns are a constant
+        """,
         *_columns(payments),
         *_columns(voided_invoices),
     )

@@ -18,14 +18,14 @@ _WALLET = """
     w.accepted_assets, w.due_minor, w.asset, w.ttl_s, w.watch_window_s, w.expires_at,
     w.created_at, w.secrets_destroyed_at
 """
-_BY_ID = f"select {_WALLET} from wallet w where w.tenant_id = $1 and w.id = $2"  # noqa: S608
+_BY_ID = f"select {_WALLET} from wallet w where w.tenant_id = $1 and w.id = $2"
 _LIST = f"""
 select {_WALLET} from wallet w
 where w.tenant_id = $1 and ($2::uuid is null or w.invoice_id = $2)
     and ($3::text is null or w.mode = $3) and ($4::text is null or w.rail = $4)
     and ($5::uuid is null or w.id < $5)
 order by w.id desc limit $6
-"""  # noqa: S608 - a constant of this module
+"""
 
 
 class WalletView(BaseModel):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from invoice.party_store import Customer, upsert_customers
-from invoice.rows import sealed
 from invoice.settings import sealer
+from invoice.store.parties import Customer, upsert_customers
+from invoice.store.rows import sealed
 from invoiceos_contracts import Sealed, encode
 from messaging import Refusal, Tx
 

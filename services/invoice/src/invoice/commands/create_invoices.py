@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from invoice import party_store, store
+from invoice import store
 from invoice.commands.create_customers import NewPerson, customer_of
 from invoice.domain import documents
 from invoice.domain.states import Decision, Invoice
 from invoice.domain.totals import Worked
 from invoice.errors import CustomerNotFound
+from invoice.store import parties as party_store
 from messaging import Refusal, Tx
 
 

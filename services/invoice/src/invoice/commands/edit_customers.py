@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from invoice import party_store, store
+from invoice import store
 from invoice.commands.create_customers import customer_of, person_of
 from invoice.errors import CustomerNotFound, VersionMismatch
+from invoice.store import parties as party_store
 from messaging import Refusal, Tx
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from invoice import party_store, store
+from invoice import store
 from invoice.commands.deciding import decide_each
 from invoice.domain import documents
 from invoice.domain.states import Decision, Invoice, Line
 from invoice.domain.totals import work_out
 from invoice.errors import CustomerNotFound, Unacceptable
+from invoice.store import parties as party_store
 from messaging import Refusal, Tx
 from money import MoneyError
 

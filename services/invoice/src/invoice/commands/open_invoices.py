@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from invoice import party_store, store
+from invoice import store
 from invoice.commands.deciding import aged
 from invoice.commands.settle_invoices import save_money, timers_of
 from invoice.domain import documents
 from invoice.domain.links import link_for
 from invoice.domain.states import Invoice, Opening
 from invoice.settings import link_key, link_of
+from invoice.store import parties as party_store
 from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
 from messaging import Received, Tx
 

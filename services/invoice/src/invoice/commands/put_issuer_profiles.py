@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from invoice import party_store
 from invoice.domain.states import Issuer
+from invoice.store import parties as party_store
 from messaging import Refusal, Tx
 
 

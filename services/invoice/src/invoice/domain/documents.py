@@ -132,7 +132,8 @@ def issue(invoice: Invoice, now: datetime) -> Decision:
 
 def time_to_live_s(invoice: Invoice, now: datetime) -> int:
     """Seconds the wallet lives from now: as asked, else until `payable_until`, else a week beyond
-    the due date or, when that has passed, beyond today."""
+    the due date or, when that has passed, beyond today.
+    """
     terms = invoice.terms
     if terms.payable_until is not None:
         return int((terms.payable_until - now).total_seconds())

@@ -219,7 +219,7 @@ async def take_unmatched(tx: Tx, watched: Sequence[Watched]) -> list[Transfer]:
         select {_TRANSFER} from taken
         join chain_transfer as t using (chain_id, block_hash, transaction_hash, log_index)
         order by t.chain_id, t.block_number, t.log_index
-        """,  # noqa: S608 - the columns are a constant of this module
+        """,
         [w.chain_id for w in watched],
         [w.address for w in watched],
     )

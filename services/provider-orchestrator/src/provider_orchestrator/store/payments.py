@@ -52,7 +52,7 @@ async def select_watched(tx: Tx, places: Sequence[tuple[int, bytes]]) -> list[Wa
         select {_WATCHED} from watched_address as w
         join (select distinct chain_id, address from unnest($1::bigint[], $2::bytea[])
               as n(chain_id, address)) as n using (chain_id, address)
-        """,  # noqa: S608 - the columns are a constant of this module
+        """,
         [chain_id for chain_id, _ in places],
         [address for _, address in places],
     )
@@ -66,7 +66,7 @@ async def lock_payments(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID,
         select {_PAYMENT} from payment as p
         where (p.tenant_id, p.id) in (select * from unnest($1::uuid[], $2::uuid[]))
         order by p.tenant_id, p.id for update
-        """,  # noqa: S608 - the columns are a constant of this module
+        """,
         [tenant for tenant, _ in keys],
         [payment for _, payment in keys],
     )
@@ -79,7 +79,7 @@ async def lock_payments_of(tx: Tx, payment_ids: Sequence[UUID]) -> list[Payment]
         f"""
         select {_PAYMENT} from payment as p where p.id = any($1::uuid[])
         order by p.tenant_id, p.id for update
-        """,  # noqa: S608 - the columns are a constant of this module
+        """,
         list(payment_ids),
     )
     return [_payment(row) for row in rows]
@@ -92,7 +92,7 @@ async def lock_final(tx: Tx, chain_id: int, number: int) -> list[Payment]:
         select {_PAYMENT} from payment as p
         where p.chain_id = $1 and p.block_number <= $2 and p.state = 'seen'
         order by p.block_number, p.log_index for update
-        """,  # noqa: S608 - the columns are a constant of this module
+        """,
         chain_id,
         number,
     )

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from invoice import rows
 from invoice.domain.states import Invoice, Issuer, Parties
-from invoice.store import Key, sorted_keys
+from invoice.store import Key, rows, sorted_keys
 from messaging import Tx
 
 

@@ -21,8 +21,9 @@ from chassis.http import (
 )
 from chassis.inputs import ShortText
 from chassis.strict_json import StrictRoute
-from invoice import pay_page, queries
-from invoice.bodies import (
+from invoice import queries
+from invoice.api import pay_page
+from invoice.api.bodies import (
     CustomerChanges,
     InvoiceChanges,
     IssuerInput,
@@ -31,6 +32,8 @@ from invoice.bodies import (
     NewInvoice,
     VoidReason,
 )
+from invoice.api.pay_page import PaymentInstructions
+from invoice.api.views import CustomerView, InvoiceSummary, InvoiceView, IssuerView
 from invoice.commands.create_customers import CreateCustomer, create_customers
 from invoice.commands.create_invoices import CreateInvoice, create_invoices
 from invoice.commands.delete_drafts import DeleteDraft, delete_drafts
@@ -43,9 +46,7 @@ from invoice.domain.links import read_token
 from invoice.domain.states import Invoice
 from invoice.domain.totals import work_out
 from invoice.errors import PaymentLinkNotFound
-from invoice.party_store import Customer, Profile
-from invoice.pay_page import PaymentInstructions
-from invoice.views import CustomerView, InvoiceSummary, InvoiceView, IssuerView
+from invoice.store.parties import Customer, Profile
 from invoiceos_contracts.base import DocumentStatus, SettlementStatus, TimelinessStatus
 from invoiceos_contracts.ids import CustomerId, InvoiceId
 from messaging import Database
@@ -158,7 +159,7 @@ async def post_invoice(
 class InvoiceQuery:
     """Filters of the list; times are `..._after` (inclusive) and `..._before`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one parameter a filter
+    def __init__(
         self,
         document: DocumentStatus | None = None,
         settlement: SettlementStatus | None = None,

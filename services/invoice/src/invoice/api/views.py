@@ -5,14 +5,14 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from invoice.bodies import DiscountInput, TaxInput
+from invoice.api.bodies import DiscountInput, TaxInput
 from invoice.commands.create_customers import opened, person_of
 from invoice.domain import facts
 from invoice.domain.links import link_for
 from invoice.domain.states import Invoice, Line
 from invoice.domain.totals import taxes_of
-from invoice.party_store import Customer, Profile
 from invoice.settings import link_key, link_of
+from invoice.store.parties import Customer, Profile
 from invoiceos_contracts import Amount
 from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.ids import CustomerId, InvoiceId, WalletId

@@ -8,9 +8,9 @@ from typing import Self
 
 from pydantic import AwareDatetime
 
+from invoice.api.views import View
 from invoice.domain import facts
 from invoice.domain.states import D, Invoice, T
-from invoice.views import View
 from invoiceos_contracts import Amount
 from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.invoice_v1 import InvoiceStatus

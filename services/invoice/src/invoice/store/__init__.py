@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from invoice import rows
 from invoice.domain.states import Booking, Invoice, Payment
+from invoice.store import rows
 from messaging import Tx
 
 Key = tuple[UUID, UUID]
