@@ -1,4 +1,4 @@
-"""What every event has in common: a frozen body, its tenant, and the envelope's facts as class data."""
+"""What every event has in common: a frozen body, its tenant, and what its envelope says."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0, Kafka binary binding: the envelope travels in headers, the value is the data alone."""
+"""CloudEvents 1.0, Kafka binary binding: the envelope in headers, the value is the data alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Facts of `invoiceos.payment.v1`: money on its way, arrived, taken back, or not what was expected."""
+"""Facts of `invoiceos.payment.v1`: money on its way, arrived, taken back, or unexpected."""
 
 from datetime import datetime
 from typing import ClassVar

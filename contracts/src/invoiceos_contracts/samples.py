@@ -1,4 +1,4 @@
-"""One whole, valid example of each event, the same every time: for documents and golden messages."""
+"""One whole, valid example of each event, the same every time: for documents and goldens."""
 
 import types
 from datetime import UTC, datetime

@@ -1,12 +1,11 @@
 """Checking a destruction certificate: everything in it can be checked by whoever holds it."""
 
-from chassis.evidence import canonical, digest, key_id_of, verify
-
-KEY_BYTES = 32
-
 import base64
 
+from chassis.evidence import canonical, digest, key_id_of, verify
 from invoiceos_contracts.ephemeral_v1 import Certificate
+
+KEY_BYTES = 32
 
 
 def _is_key(text: str) -> bool:

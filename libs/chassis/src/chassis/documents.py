@@ -1,4 +1,4 @@
-"""Writes what is generated from the contracts and the services: schemas, AsyncAPI, OpenAPI, goldens.
+"""Writes what is generated from contracts and services: schemas, AsyncAPI, OpenAPI, goldens.
 
 The send side of AsyncAPI comes from the registry, for the relay's messages are invisible to
 FastStream; the receive side from the subscriptions that really run.
@@ -53,7 +53,7 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
 
 
 def _open_ended(value: Any) -> Any:
-    """Without `additionalProperties: false`: writers add nothing, but readers must let later fields be."""
+    """Without `additionalProperties: false`: readers must let later fields be."""
     if isinstance(value, dict):
         return {
             k: _open_ended(v)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents, each with a stable `code`; kinds become statuses here only."""
+"""Errors as RFC 9457 problem documents, each with a stable `code`."""
 
 from collections.abc import Mapping
 from typing import Any

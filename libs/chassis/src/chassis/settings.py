@@ -25,7 +25,7 @@ class Environment(StrEnum):
 
 
 class Settings(BaseSettings):
-    """What every service needs. A secret may be a file: `INVOICEOS_SECRETS_DIR` names the folder."""
+    """What every service needs. A secret may be a file in the folder `INVOICEOS_SECRETS_DIR`."""
 
     model_config = SettingsConfigDict(
         env_prefix="INVOICEOS_", frozen=True, extra="ignore", use_attribute_docstrings=True

@@ -86,7 +86,7 @@ def _is_json(request: Request) -> bool:
 
 
 class StrictRoute(APIRoute):
-    """Reads bodies within a limit and parses them strictly: `APIRouter(route_class=StrictRoute)`."""
+    """Reads bodies within a limit, strictly: `APIRouter(route_class=StrictRoute)`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Read and parse before FastAPI does, and hand it the result."""

@@ -1,4 +1,4 @@
-"""FastStream's batch subscriber, made safe: nothing is lost by a default (docs/adr/0003-consumers.md)."""
+"""FastStream's batch subscriber, made safe: no default loses anything (docs/adr/0003)."""
 
 import asyncio
 import itertools
@@ -175,7 +175,7 @@ class Consumer:
         await self.offsets.settle()
 
     async def _parse(self, raw: Any) -> KafkaAckableMessage:
-        """Wrap the records untouched: FastStream's own parser raises on a bad header and loses them."""
+        """Wrap the records untouched: FastStream's parser raises on a bad header and loses them."""
         first = raw[0]
         return KafkaAckableMessage(
             body=b"",

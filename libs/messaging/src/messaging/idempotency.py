@@ -1,4 +1,4 @@
-"""The answer to a write is kept in the transaction of its effect, and given again to the same key."""
+"""The answer to a write is kept with its effect, and given again to the same key."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

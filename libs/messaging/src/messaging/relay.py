@@ -115,7 +115,7 @@ class Relay:
             self._producer = producer
 
     async def _disconnect(self) -> None:
-        """Drop the session, and with it the shards; a producer in doubt is rebuilt, never reused."""
+        """Drop the session, and with it the shards; a producer in doubt is never reused."""
         self.owned = set()
         RELAY_SHARDS.set(0)
         connection, self._connection = self._connection, None

@@ -77,7 +77,7 @@ class ServiceUnderTest:
         )
 
     async def facts(self, *kinds: type[E]) -> list[Any]:
-        """What the service has staged so far, in order; of these kinds alone where some are given."""
+        """What the service has staged so far, in order; of these kinds alone where given."""
         rows = await self.worker.fetch(
             "select type, payload from outbox where headers is null order by seq"
         )

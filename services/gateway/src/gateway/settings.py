@@ -19,7 +19,7 @@ class GatewaySettings(Settings):
     internal_token_private_key: SecretStr
     """Ed25519 seed that signs internal tokens, base64; the public key is derived from it."""
     operator_token: SecretStr = SecretStr("")
-    """Bearer token of the platform's operators, 32 characters or more; empty: they have no way in."""
+    """Bearer token of the operators, 32 characters or more; empty: they have no way in."""
     public_url: BaseUrl = "http://127.0.0.1:8080"
     """Where clients reach the gateway."""
     invoice_url: BaseUrl

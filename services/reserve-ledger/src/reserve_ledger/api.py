@@ -1,4 +1,4 @@
-"""The books, for reading: balances, statements, transactions, proofs. Nothing is posted from here."""
+"""The books, for reading: balances, statements, transactions, proofs."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any

@@ -62,7 +62,7 @@ class Client:
 def an_invoice(
     description: str, unit_price_minor: int, quantity: str = "1", watch_window_s: int = 2
 ) -> dict[str, Any]:
-    """The body of an invoice that is issued at once; the wallet is watched for seconds, not days."""
+    """The body of an invoice that is issued at once; its wallet is watched for seconds."""
     return {
         "customer": {"name": "Ada Lovelace", "email": "ada@example.test"},
         "asset": "USD",

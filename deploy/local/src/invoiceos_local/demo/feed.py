@@ -74,7 +74,7 @@ class Feed:
     async def until(
         self, kind: type[Event], invoice_id: UUID, *, after: int = 0, seconds: float = 30
     ) -> Any:
-        """The first fact of this kind about an invoice, beyond the first `after`; it may have come."""
+        """The first fact of this kind about an invoice, beyond the first `after`."""
 
         def found() -> list[Event]:
             return [

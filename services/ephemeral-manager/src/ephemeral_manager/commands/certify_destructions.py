@@ -53,7 +53,7 @@ async def certify_destructions(tx: Tx, heard: Sequence[Testimony]) -> None:
     quiet = [key for key in sorted(destroying) if lives.unknown_payments(key) == 0]
     if quiet:
         await _certify(tx, lives, quiet, {item.key: item.cause for item in heard})
-    await lives.save()
+    await lives.save(tx)
 
 
 async def _certify(tx: Tx, lives: Lives, keys: Sequence[Key], causes: dict[Key, UUID]) -> None:

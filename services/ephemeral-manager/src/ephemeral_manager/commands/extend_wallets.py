@@ -36,7 +36,7 @@ async def extend_wallets(tx: Tx, asked: Sequence[Extension]) -> list[Wallet | Re
     lives = await Lives.alone(tx, [(item.tenant_id, item.wallet_id) for item in asked])
     outcomes = [_extend(lives, item, tx.now) for item in asked]
     active = [w for w in lives.wallets.values() if w.state is State.ACTIVE]
-    await lives.save()
+    await lives.save(tx)
     tx.schedule(timer_of(wallet, ttl_alarm(wallet)) for wallet in active)
     return [
         outcome if isinstance(outcome, Refusal) else lives.wallets[outcome.tenant_id, outcome.id]

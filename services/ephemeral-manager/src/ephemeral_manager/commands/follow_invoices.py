@@ -38,7 +38,7 @@ async def follow_invoices(tx: Tx, news: Sequence[InvoiceNews]) -> None:
         if key is not None:
             lives.apply(key, _step(lives.wallets[key], item, tx.now), item.cause)
             lives.review(key, item.cause)
-    await lives.save()
+    await lives.save(tx)
 
 
 def _step(wallet: Wallet, news: InvoiceNews, now: datetime) -> Step:

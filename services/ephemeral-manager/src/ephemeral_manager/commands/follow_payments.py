@@ -31,7 +31,7 @@ async def follow_payments(tx: Tx, news: Sequence[PaymentNews]) -> None:
     lives = await Lives.alone(tx, wallets)
     first = {item.fact.payment_id: domain.announced(item.fact) for item in reversed(news)}
     await store.insert_payments(tx, first.values())
-    await lives.load_payments(wallets)
+    await lives.load_payments(tx, wallets)
     for item in news:
         group = lives.payments.get((item.fact.tenant_id, item.fact.wallet_id), {})
         payment = group.get(item.fact.payment_id)
@@ -39,4 +39,4 @@ async def follow_payments(tx: Tx, news: Sequence[PaymentNews]) -> None:
             group[payment.id] = domain.note(payment, item.fact, item.at)
     for key, cause in wallets.items():
         lives.review(key, cause)
-    await lives.save()
+    await lives.save(tx)

@@ -34,7 +34,7 @@ async def hold_wallets(tx: Tx, asked: Sequence[Hold]) -> list[Wallet | Refusal]:
         await tx.cancel(Wake.WATCH.value, released)
     lives = await Lives.alone(tx, [(item.tenant_id, item.wallet_id) for item in asked])
     outcomes = [_hold(lives, item) for item in asked]
-    await lives.save()
+    await lives.save(tx)
     watching = [
         wallet
         for wallet in lives.wallets.values()

@@ -18,7 +18,7 @@ class Lives:
 
     def __init__(self, tx: Tx, wallets: Iterable[Wallet]) -> None:
         """Take wallets this transaction has locked."""
-        self._tx = tx
+        self._now = tx.now
         self.wallets: dict[Key, Wallet] = {(w.tenant_id, w.id): w for w in wallets}
         self.payments: dict[Key, dict[UUID, Payment]] = {}
         self._before = dict(self.wallets)
@@ -35,19 +35,19 @@ class Lives:
     async def load(cls, tx: Tx, keys: Iterable[Key]) -> Self:
         """The wallets of these keys (tenant, wallet) that there are, with their payments."""
         lives = await cls.alone(tx, keys)
-        await lives.load_payments(lives.wallets)
+        await lives.load_payments(tx, lives.wallets)
         return lives
 
     @classmethod
     async def of_invoices(cls, tx: Tx, keys: Iterable[Key]) -> Self:
         """The wallets of these invoices (tenant, invoice) that there are, with their payments."""
         lives = cls(tx, await store.lock_wallets_of_invoices(tx, keys))
-        await lives.load_payments(lives.wallets)
+        await lives.load_payments(tx, lives.wallets)
         return lives
 
-    async def load_payments(self, keys: Iterable[Key]) -> None:
+    async def load_payments(self, tx: Tx, keys: Iterable[Key]) -> None:
         """Lock and load every payment to these wallets (tenant, wallet)."""
-        for payment in await store.lock_payments(self._tx, keys):
+        for payment in await store.lock_payments(tx, keys):
             self._payments_before[payment.id] = payment
             self.payments.setdefault((payment.tenant_id, payment.wallet_id), {})[payment.id] = (
                 payment
@@ -74,7 +74,7 @@ class Lives:
         wallet, payments = self.wallets.get(key), self.payments.get(key)
         if wallet is None or not payments:
             return
-        step, changed = review(wallet, payments.values(), self._tx.now, final=final)
+        step, changed = review(wallet, payments.values(), self._now, final=final)
         payments.update((payment.id, payment) for payment in changed)
         self.apply(key, step, cause)
 
@@ -82,7 +82,7 @@ class Lives:
         """How many payments to a wallet have an open end."""
         return unknown_payments(self.payments.get(key, {}).values())
 
-    async def save(self) -> None:
+    async def save(self, tx: Tx) -> None:
         """Write what changed, state the facts, set the alarms."""
         changed = []
         for key, wallet in self.wallets.items():
@@ -91,7 +91,7 @@ class Lives:
                 self.wallets[key] = replace(wallet, version=before.version + 1)
                 changed.append(self.wallets[key])
         if changed:
-            await store.update_wallets(self._tx, changed)
+            await store.update_wallets(tx, changed)
         paid = [
             payment
             for group in self.payments.values()
@@ -99,9 +99,9 @@ class Lives:
             if payment != self._payments_before.get(payment.id)
         ]
         if paid:
-            await store.update_payments(self._tx, paid)
-        self._tx.stage(self._facts)
-        self._tx.schedule(self._timers)
+            await store.update_payments(tx, paid)
+        tx.stage(self._facts)
+        tx.schedule(self._timers)
 
 
 def timer_of(wallet: Wallet, alarm: Alarm) -> Timer:

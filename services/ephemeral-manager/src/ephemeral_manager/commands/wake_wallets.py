@@ -24,7 +24,7 @@ async def expire_wallets(tx: Tx, timers: Sequence[Timer]) -> None:
         if wallet is not None and _until(timer) == wallet.expires_at:
             lives.apply(_key(timer), domain.expire(wallet, tx.now), None)
             lives.review(_key(timer), None)
-    await lives.save()
+    await lives.save(tx)
 
 
 async def end_watches(tx: Tx, timers: Sequence[Timer]) -> None:
@@ -43,7 +43,7 @@ async def end_watches(tx: Tx, timers: Sequence[Timer]) -> None:
         attempt = int(timer.payload.get("attempt", 0))
         step = destruction.end_watch(wallet, guard, attempt, settings().destroy_retry_s, tx.now)
         lives.apply(key, step, None)
-    await lives.save()
+    await lives.save(tx)
 
 
 async def ask_again(tx: Tx, timers: Sequence[Timer]) -> None:
@@ -56,7 +56,7 @@ async def ask_again(tx: Tx, timers: Sequence[Timer]) -> None:
             guard = destruction.guard_of(wallet, lives.unknown_payments(key), window_over=True)
             step = destruction.ask_again(wallet, guard, settings().destroy_retry_s, tx.now)
             lives.apply(key, step, None)
-    await lives.save()
+    await lives.save(tx)
 
 
 def _key(timer: Timer) -> Key:

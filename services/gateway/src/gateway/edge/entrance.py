@@ -1,6 +1,6 @@
 """Every request comes in here: checked, told whose it is, limited, and sent where it belongs.
 
-Bare ASGI, for a framework's routing and models would cost a forwarded request more than all of this.
+Bare ASGI, for a framework's routing and models would cost more than all of this.
 """
 
 import asyncio

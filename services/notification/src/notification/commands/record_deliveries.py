@@ -43,7 +43,7 @@ async def record_deliveries(tx: Tx, outcomes: Sequence[Outcome], schedule: Sched
 
 
 def _jitter() -> int:
-    return random.randint(-JITTER_PERMILLE, JITTER_PERMILLE)  # noqa: S311 - spreads load, hides nothing
+    return random.randint(-JITTER_PERMILLE, JITTER_PERMILLE)  # noqa: S311 - spreads load
 
 
 def _followed(

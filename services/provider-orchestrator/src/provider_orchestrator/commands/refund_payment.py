@@ -29,7 +29,7 @@ def _refusal(request: RefundRequest, rail: str | None) -> Refusal:
     if rail is None:
         return PaymentNotFound()
     return RefundNotSupported(
-        f"A transfer over {rail} is final. Send the payer a transfer of your own from the treasury; "
+        f"A transfer over {rail} is final. Send the payer a transfer from the treasury; "
         "the payment names the payer's address, which an exchange may own: ask the payer first.",
         payment_id=encode("pay", request.payment_id),
         rail=rail,

@@ -56,7 +56,7 @@ def common_ancestor(known: Sequence[Block], canonical: Mapping[int, Block]) -> B
 
 
 def contradicts(known: Sequence[Block], canonical: Mapping[int, Block]) -> bool:
-    """Whether the chain has another block where we know one; not having it yet is no contradiction."""
+    """Whether the chain has another block where we know one; not having it yet is none."""
     return any(
         block.number in canonical and canonical[block.number].hash != block.hash for block in known
     )

@@ -1,4 +1,4 @@
-"""Book payments that became final, undo those the chain took back, follow invoices that are void."""
+"""Book payments that became final, undo those the chain took back, follow void invoices."""
 
 from collections.abc import Sequence
 from uuid import UUID

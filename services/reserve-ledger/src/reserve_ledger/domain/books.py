@@ -1,8 +1,8 @@
 """The fold: obligations and bookings, decided payment after payment.
 
 Several facts of one batch may concern one invoice or one payment, so each is decided on the state
-that the facts before it left. The final state does not depend on whether an invoice is voided before
-or after its payments arrive.
+that the facts before it left. The final state does not depend on whether an invoice is voided
+before or after its payments arrive.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 """Balances, trial balance and account statements, as of any moment.
 
-A moment is first turned into a sequence. Entries never change and time follows sequence, so all that
-is read for one sequence agrees, and the same sequence always gives the same answer.
+A moment is first turned into a sequence. Entries never change and time follows sequence, so all
+that is read for one sequence agrees, and the same sequence always gives the same answer.
 """
 
 from dataclasses import dataclass

@@ -98,7 +98,7 @@ class Tempo:
     async def _understand(
         self, deposits: list[mapping.Log], to: Block, cut: int | None
     ) -> tuple[list[Transfer], Block]:
-        """Payers, memos, times and assets; `to` is read again at the end, for it must still stand."""
+        """Payers, memos, times and assets; `to` is read again: it must still stand."""
         if not deposits and cut is None:
             return [], to
         hashes = sorted({log.block_hash for log in deposits})
