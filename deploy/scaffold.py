@@ -1,4 +1,4 @@
-"""Begins what has a fixed shape: `service NAME` or `adr TITLE` (`make new-service`, `make new-adr`).
+"""Begins what has a fixed shape: `service NAME` or `adr TITLE` (make new-service, new-adr).
 
 Standard library only. Writes new files and adds lines to those that list the services; it never
 overwrites a file.

@@ -51,11 +51,12 @@ def run(command: list[str], root: Path, path: str = "") -> "subprocess.Completed
     )
 
 
-def test_the_new_service_is_whole(copy: Path) -> None:
-    inventory = copy / "tests" / "architecture" / "test_inventory.py"
+def test_the_new_service_is_whole_and_its_own_test_passes(copy: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:testkit.plugin", "-o", "addopts="]
-    done = run([*command, str(inventory), "-k", "fx-quotes"], copy)
+    places = ["tests/architecture/test_inventory.py", "tests/fx_quotes", "-k", "fx-quotes or note"]
+    done = run([*command, *places], copy, str(copy / "services" / "fx-quotes" / "src"))
     assert done.returncode == 0, done.stdout
+    assert "9 passed" in done.stdout
 
 
 def test_the_new_service_imports_and_describes_itself(copy: Path) -> None:
@@ -69,13 +70,6 @@ def test_the_new_service_imports_and_describes_itself(copy: Path) -> None:
     assert done.stdout.strip() == str(
         ["/api/v1/fx-quotes/notes", "/api/v1/fx-quotes/notes/{note_id}"]
     )
-
-
-def test_its_own_test_passes(copy: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:testkit.plugin", "-o", "addopts="]
-    path = str(copy / "services" / "fx-quotes" / "src")
-    done = run([*command, "tests/fx_quotes"], copy, path)
-    assert done.returncode == 0, done.stdout
 
 
 def test_it_is_in_style(copy: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from tests.load import report
 from tests.load.cases import CASES, INFRASTRUCTURE, PLATFORM, Case, Run
 from tests.load.measure import Outcome
@@ -22,11 +23,17 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(CASES)}; all when none")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Of {', '.join(CASES)}; all when none")
+    ] = None,
     *,
     quick: Annotated[bool, typer.Option(help="Fewer and shorter rounds: two minutes")] = False,
-    running: Annotated[bool, typer.Option(help="Use what runs instead of a stack of its own")] = False,
-    write_docs: Annotated[bool, typer.Option(help="Only put the saved figures into the docs")] = False,
+    running: Annotated[
+        bool, typer.Option(help="Use what runs instead of a stack of its own")
+    ] = False,
+    write_docs: Annotated[
+        bool, typer.Option(help="Only put the saved figures into the docs")
+    ] = False,
     check: Annotated[bool, typer.Option(help="Exit code 2 when a target is not reached")] = False,
 ) -> None:
     """Measures. Exit code 1 when a case failed or its books do not agree."""
@@ -52,7 +59,7 @@ def _run_all(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics of its own are new to it
 
     def say(line: str) -> None:
-        console.print(f"  [dim]{time.monotonic() - began:5.0f} s  {line}[/]", markup=True)
+        console.print(f"  [dim]{time.monotonic() - began:5.0f} s  {escape(line)}[/]")
 
     began = time.monotonic()
     place = Place(running=running, say=say)
@@ -73,7 +80,7 @@ def _run_one(case: Case, run: Run, target: Path) -> Outcome | None:
         outcome = _measure(case, run)
     except Exception as error:
         took = time.monotonic() - began
-        console.print(f"[bold red]{case.name} failed:[/] {type(error).__name__}: {error}", markup=True)
+        console.print(f"[bold red]{case.name} failed:[/] {escape(repr(error))}")
         report.save(target, {case.name: report.failed_json(error, took, quick=run.quick)})
         return None
     took = time.monotonic() - began

@@ -115,9 +115,7 @@ async def _both(
     await asyncio.sleep(0.01)
 
 
-async def _issue(
-    bench: Bench, connection: Connection, requests: Requests, stages: Stages
-) -> str:
+async def _issue(bench: Bench, connection: Connection, requests: Requests, stages: Stages) -> str:
     began = time.perf_counter()
     flow = str((await post_invoice(connection, requests))["id"])
     answered = time.perf_counter()
@@ -178,9 +176,7 @@ def _extend(into: Stages, more: Stages) -> None:
 def _report(outcome: Outcome, what: str, stages: Stages) -> None:
     for name, values in stages.items():
         shown = p50_p99(values)
-        outcome.measures.append(
-            Measure(f"{what}: {name}", "ms p50", [shown["p50_ms"]], more=shown)
-        )
+        outcome.measures.append(Measure(f"{what}: {name}", "ms p50", [shown["p50_ms"]], more=shown))
 
 
 def _against_floor(outcome: Outcome, totals: Sequence[tuple[float, float, Floor]]) -> None:
@@ -212,4 +208,3 @@ def _against_floor(outcome: Outcome, totals: Sequence[tuple[float, float, Floor]
         " webhook of InvoicePaid received: two HTTP requests and about seven commits and six hops,"
         " against a floor of five and four."
     )
-

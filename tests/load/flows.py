@@ -59,9 +59,7 @@ async def run(run: Run) -> Outcome:
         stack.push_async_callback(chain.close)
         await chain.open(platform.admin_url, linger_ms=2)
         count = 200 if run.quick else 400
-        bench = Bench(
-            run, platform, pids_of(platform.infra), watcher, Payer(node), tenants, count
-        )
+        bench = Bench(run, platform, pids_of(platform.infra), watcher, Payer(node), tenants, count)
         await _sustained(bench, chain)
         await _chain_alone(bench)
         await check(platform, bench.outcome.books)

@@ -86,4 +86,3 @@ def _latencies(watcher: Watcher, flows: list[str]) -> dict[str, float]:
             for flow in flows
         ]
     )
-

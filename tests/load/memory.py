@@ -52,7 +52,8 @@ async def run(run: Run) -> Outcome:
         _compare(outcome, service, bare, idle, after)
     total = sum(after.values())
     outcome.measures.append(Measure("all services, after the flows", "MiB", [total]))
-    outcome.ratios.append(_worst("idle", outcome, "P20", 1.6))
+    if idle:
+        outcome.ratios.append(_worst("idle", outcome, "P20", 1.6))
     outcome.ratios.append(_worst("after", outcome, "P20", 2.0))
     outcome.notes.append(f"After {platform.flows} invoices issued, not the 100 000 of the goal.")
     return outcome
@@ -65,7 +66,9 @@ def _compare(
     idle: Mapping[str, float],
     after: Mapping[str, float],
 ) -> None:
-    shown = {"bare": bare, "idle": idle.get(service, float("nan")), "after": after[service]}
+    shown = {"bare": bare, "after": after[service]}
+    if service in idle:
+        shown["idle"] = idle[service]
     outcome.measures += [
         Measure(f"{service}, {name}", "MiB PSS", [value]) for name, value in shown.items()
     ]
@@ -77,7 +80,7 @@ def _worst(state: str, outcome: Outcome, goal: str, at_most: float) -> Ratio:
     shares = [
         value / values[name.rpartition(",")[0] + ", bare"]
         for name, value in values.items()
-        if name.endswith(f", {state}") and value == value
+        if name.endswith(f", {state}")
     ]
     name = "idle" if state == "idle" else "after the flows"
     return Ratio(f"service {name} / bare imports, over the services", shares, goal, at_most=at_most)

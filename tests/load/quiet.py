@@ -55,11 +55,9 @@ async def check(platform: Platform, books: dict[str, bool]) -> None:
     connection = await asyncpg.connect(platform.admin_url)
     try:
         total = "select coalesce(sum(amount_minor), 0) from reserve_ledger.posting"
-        covered = (
-            "select coalesce(bool_and(covered), true) from reserve_ledger.reserve_statement"
-        )
-        books["ledger balances, reserve covers"] = (
-            await connection.fetchval(total) == 0 and bool(await connection.fetchval(covered))
+        covered = "select coalesce(bool_and(covered), true) from reserve_ledger.reserve_statement"
+        books["ledger balances, reserve covers"] = await connection.fetchval(total) == 0 and bool(
+            await connection.fetchval(covered)
         )
     finally:
         await connection.close()

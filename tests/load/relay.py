@@ -6,7 +6,6 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,9 +109,7 @@ async def _latency(bench: Bench) -> None:
     await alternate(bench.run.rounds, [ours, control], bench.run.say)
     bench.outcome.measures += [mine.measure(), hop.measure()]
     times = ratios(mine.values, hop.values)
-    bench.outcome.ratios.append(
-        Ratio("commit to visible / one raw hop", times, "P15", at_most=2.0)
-    )
+    bench.outcome.ratios.append(Ratio("commit to visible / one raw hop", times, "P15", at_most=2.0))
 
 
 async def _commits(bench: Bench, count: int) -> list[float]:
@@ -174,7 +171,8 @@ async def _relayed(bench: Bench) -> tuple[float, Span]:
         async with bench.database.transaction() as tx:
             tx.stage(facts(STAGE))
     async with broker.consumer(bench.bootstrap, TOPIC) as reader:
-        seen, first, last, keys = 0, 0.0, 0.0, set()
+        seen, first, last = 0, 0.0, 0.0
+        keys: set[bytes] = set()
         with bench.span() as span:
             bench.toy.signal(signal.SIGCONT)
             async with asyncio.timeout(60):
@@ -259,8 +257,7 @@ async def _decoding(bench: Bench) -> None:
 
     await alternate(bench.run.rounds, [ours, bare], bench.run.say)
     bench.outcome.measures += [mine.measure(), control.measure()]
-    cost: Callable[[Sequence[Any]], list[float]] = lambda costs: [c["consumer"] for c in costs]
-    times = ratios(cost(mine.costs), cost(control.costs))
+    times = ratios(*([cost["consumer"] for cost in series.costs] for series in (mine, control)))
     bench.outcome.ratios.append(
         Ratio("consume cost / getmany + pydantic, CPU", times, "P16", at_most=2.0)
     )

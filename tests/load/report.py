@@ -149,16 +149,24 @@ def _block(name: str, case: Mapping[str, Any]) -> str:
     on = case["machine"]
     lines = [
         f"### `{name}`: {CASES[name].question}\n",
-        f"{case['taken_at'][:10]}, commit {on['commit']}, {on['cores']} cores, "
-        f"{on['memory_gib']} GiB, Python {on['python']}, load {on['load_average']} afterwards"
-        f"{', quick run' if case['quick'] else ''}.\n",
+        _circumstances(case, on) + "\n",
     ]
     if "error" in case:
         return "\n".join([*lines, f"**Not measured**: {case['error'].splitlines()[0]}\n", ""])
     lines += _ratio_rows(case) + _measure_rows(case)
-    lines += [f"Books, {what}: **{'yes' if holds else 'NO'}**.  " for what, holds in case["books"].items()]
+    lines += [
+        f"Books, {what}: **{'yes' if holds else 'NO'}**.  " for what, holds in case["books"].items()
+    ]
     lines += [f"\n{note}" for note in case["notes"]]
     return "\n".join([*lines, "", ""])
+
+
+def _circumstances(case: Mapping[str, Any], on: Mapping[str, Any]) -> str:
+    quick = ", quick run" if case["quick"] else ""
+    return (
+        f"{case['taken_at'][:10]}, commit {on['commit']}, {on['cores']} cores, "
+        f"{on['memory_gib']} GiB, Python {on['python']}, load {on['load_average']} afterwards{quick}."
+    )
 
 
 def _ratio_rows(case: Mapping[str, Any]) -> list[str]:

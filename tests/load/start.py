@@ -14,6 +14,11 @@ from tests.load.place import plan
 from invoiceos_local.resolver import Choices, infrastructure
 from invoiceos_local.stack import running_stack
 
+_NOTE = (
+    "First start: empty folder, so PostgreSQL is initialised, seven schemas are migrated"
+    " and the topics are made; programs and jars were there already."
+)
+
 
 async def run(run: Run) -> Outcome:
     """The whole case; both begin with an empty folder, nothing is downloaded."""
@@ -36,10 +41,7 @@ async def run(run: Run) -> Outcome:
     return Outcome(
         [whole.measure(), again.measure(), alone.measure()],
         [Ratio("whole stack / Kafka alone", times, "P21", at_most=3.0)],
-        notes=[
-            "First start: empty folder, so PostgreSQL is initialised, seven schemas are migrated"
-            " and the topics are made; programs and jars were there already."
-        ],
+        notes=[_NOTE],
     )
 
 

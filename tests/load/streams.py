@@ -39,7 +39,7 @@ class Watcher:
         self.counts[kind] += 1
         self.seen[kind].setdefault(flow, now)
         event = EVENTS.get(kind)
-        if event in self.keep:
+        if event is not None and event in self.keep:
             fact = event.read(record.value)
             self.kept[kind, flow] = fact
             if self.on_fact is not None:
@@ -67,7 +67,9 @@ class Watcher:
                     await self._changed.wait()
         except TimeoutError:
             counts = {kind.split(".", 1)[1]: number for kind, number in self.counts.items()}
-            raise TimeoutError(f"{what} did not come within {seconds:g} s; seen: {counts}") from None
+            raise TimeoutError(
+                f"{what} did not come within {seconds:g} s; seen: {counts}"
+            ) from None
 
     async def fact(self, kind: type[Event], flow: str, seconds: float = 15) -> float:
         """The moment a fact of an invoice was seen."""
@@ -79,9 +81,7 @@ class Watcher:
         """The moment the last of these invoices' facts was seen."""
         seen, wanted = self.seen[kind.TYPE], set(flows)
         what = f"{kind.__name__} of {len(wanted)} invoices"
-        await self.until(
-            lambda: len(seen) >= len(wanted) and wanted <= seen.keys(), seconds, what
-        )
+        await self.until(lambda: len(seen) >= len(wanted) and wanted <= seen.keys(), seconds, what)
         return max(seen[flow] for flow in wanted)
 
 

@@ -109,6 +109,7 @@ async def test_a_replay_that_fails_again_is_dead_again_and_blocks_its_key(toy):
         (record_of(fact()).headers, record_of(fact()).value, "envelope"),
         (record_of(fact()).headers, None, "contract"),
     ],
+    ids=["bad header", "no headers", "not JSON", "bad id", "deep", "another tenant's", "no value"],
 )
 async def test_a_record_that_cannot_be_read_is_put_aside_and_loses_no_neighbour(
     toy, headers, value, reason

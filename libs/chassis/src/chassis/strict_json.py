@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic_core import from_json
 
 from chassis.problems import BadBody, BodyTooLarge, NotJson
 
@@ -20,6 +21,9 @@ def parse(body: bytes) -> Any:
     surrogates, NUL, deep nesting, anything but UTF-8.
     """
     try:
+        # First a parser whose depth is bounded by itself: CPython's is bounded by the recursion
+        # limit, and where something has raised that, deep nesting ends the process.
+        from_json(body, allow_inf_nan=False, cache_strings=False)
         text = body.decode("utf-8")
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number

@@ -54,6 +54,13 @@ def _export(infra: Infrastructure) -> None:
             os.environ[name] = value
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under xdist a folder of tests stays on one worker: it shares one stack, one set of pools."""
+    for item in items:
+        folder = item.path.relative_to(config.rootpath).parts[1]
+        item.add_marker(pytest.mark.xdist_group(folder))
+
+
 @pytest.fixture(scope="session")
 def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
     """Kafka, PostgreSQL, a Tempo chain and a mail sink; addresses in the environment win."""
