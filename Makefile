@@ -36,7 +36,7 @@ demo: up ## issue, pay, book, announce and destroy: each event as it happens
 
 .PHONY: test check fix contracts
 test: install ## pass the tests (real broker, database and chain)
-	@$(BIN)/python -m pytest -q $(TESTS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)
 
 check: install ## style, types, import directions, tidiness, manifests; fast enough for each commit
 	@$(BIN)/ruff check -q $(SOURCES)

@@ -54,6 +54,7 @@ def _export(infra: Infrastructure) -> None:
             os.environ[name] = value
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Under xdist a folder of tests stays on one worker: it shares one stack, one set of pools."""
     for item in items:
