@@ -36,14 +36,14 @@ demo: up ## issue, pay, book, announce and destroy: each event as it happens
 
 .PHONY: test check fix contracts
 test: install ## pass the tests (real broker, database and chain)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
 
 check: install ## style, types, import directions, tidiness, manifests; fast enough for each commit
 	@$(BIN)/ruff check -q $(SOURCES)
 	@$(BIN)/ruff format -q --check $(SOURCES)
 	@$(BIN)/mypy contracts/src libs/*/src services/*/src deploy/local/src
 	@$(BIN)/lint-imports --config pyproject.toml | tail -n 12
-	@$(BIN)/python -m pytest -q -p no:testkit.plugin tests/architecture tests/contracts
+	@$(BIN)/python -m pytest -q -p no:testkit.plugin -n 2 tests/architecture tests/contracts
 	@$(BIN)/python k8s/validate.py
 
 fix: install ## mend style as far as tools can

@@ -22,7 +22,7 @@ class Run:
 
     @property
     def rounds(self) -> int:
-        return 3 if self.quick else 5
+        return 2 if self.quick else 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,6 @@ def _against_floor(outcome: Outcome, totals: Sequence[tuple[float, float, Floor]
     ]
     outcome.notes.append(
         "The flow without the chain is POST to InvoiceIssued seen, and PaymentSucceeded seen to the"
-        " webhook of InvoicePaid received: two HTTP requests and about seven commits and six hops,"
+        " webhook of InvoicePaid received: two HTTP requests, seven commits and five hops,"
         " against a floor of five and four."
     )

@@ -133,7 +133,7 @@ async def _issued(bench: Bench, through: Requests) -> None:
         load = await bench.cell(bare, bench.control_url, _control_request, "/invoices")
         bench.control_accepted += load.accepted + CLIENTS
 
-    await alternate(2 if bench.run.quick else 3, [ours, control], bench.run.say)
+    await alternate(min(3, bench.run.rounds), [ours, control], bench.run.say)
     bench.outcome.measures += [mine.measure(), bare.measure()]
     share = ratios(mine.values, bare.values)
     bench.outcome.ratios.append(Ratio("gateway / bare, issued", share))

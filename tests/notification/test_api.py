@@ -103,7 +103,9 @@ async def test_the_same_idempotency_key_makes_one_endpoint(
     second = await client("POST", "/webhook-endpoints", body, idempotency_key="k1")
     assert first.content == second.content
     assert len((await client("GET", "/webhook-endpoints")).json()["items"]) == 1
-    stored = await unit.worker.fetchval("select string_agg(encode(body, 'escape'), '') from idempotency")
+    stored = await unit.worker.fetchval(
+        "select string_agg(encode(body, 'escape'), '') from idempotency"
+    )
     assert first.json()["secret"] not in stored
     assert "whsec_" not in stored
 

@@ -68,7 +68,7 @@ class PaymentReverted(PaymentEvent):
 
     cause: str
     was_final: bool
-    """True when `PaymentSucceeded` had been stated: the booking must be reversed."""
+    """True when `PaymentSucceeded` or `PaymentConflicted` had been stated: it must be unbooked."""
 
 
 class PaymentConflicted(PaymentEvent):

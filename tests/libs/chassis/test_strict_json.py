@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from chassis.problems import BadBody
 from chassis.strict_json import parse
 
