@@ -14,7 +14,8 @@ from pydantic_core import PydanticCustomError, core_schema
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LETTERS = frozenset(_ALPHABET)
+_TO_PYTHON = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _LENGTH = 26
 
 PLATFORM = UUID(int=0)
@@ -29,20 +30,17 @@ def encode(prefix: str, value: UUID) -> str:
     return f"{prefix}_{''.join(pairs)}"
 
 
+@lru_cache(maxsize=16_384)
 def decode(prefix: str, text: str) -> UUID:
     """Id in a text form; raises `ValueError` when the prefix or the letters are wrong."""
     found, separator, letters = text.rpartition("_")
     if found != prefix or not separator or len(letters) != _LENGTH or letters[0] > "7":
         message = f"an id of this kind looks like {prefix}_ and {_LENGTH} letters or digits"
         raise ValueError(message)
-    number = 0
-    for letter in letters:
-        value = _VALUES.get(letter)
-        if value is None:
-            message = f"{letter!r} cannot stand in an id"
-            raise ValueError(message)
-        number = (number << 5) | value
-    return UUID(int=number)
+    if not _LETTERS.issuperset(letters):
+        message = f"an id is made of the letters {_ALPHABET}"
+        raise ValueError(message)
+    return UUID(int=int(letters.translate(_TO_PYTHON), 32))
 
 
 class PublicId:

@@ -1,6 +1,7 @@
 """The HTTP side of every service: health, metrics, problems, and the service's own routes."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -105,6 +106,15 @@ def build(service: Service, settings: Settings) -> FastAPI:
     return app
 
 
+def _calm_the_collector() -> None:
+    """Collect garbage rarely: what is loaded by now stays for good, and a batch makes thousands of
+    objects that reference counts free by themselves (measured: a third of the CPU of a posting).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def serve(service: Service) -> None:
     """Run a service until SIGTERM or SIGINT, then drain it."""
     settings = load(service.settings)
@@ -125,6 +135,7 @@ def serve(service: Service) -> None:
         h11_max_incomplete_event_size=65_536,
     )
     server = uvicorn.Server(config)
+    _calm_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve())
     if not server.started:

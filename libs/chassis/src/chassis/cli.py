@@ -6,13 +6,15 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chassis.runtime import Service
+if TYPE_CHECKING:
+    from chassis.runtime import Service
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Invoice OS for operators.")
 database = typer.Typer(no_args_is_help=True, help="Roles and schemas.")
@@ -25,18 +27,25 @@ app.add_typer(certificate, name="certificate")
 app.add_typer(dead_letters, name="dead-letters")
 
 
-def services() -> dict[str, Service]:
+def services() -> "dict[str, Service]":
     """Every service that is installed, by name."""
     return {point.name: point.load() for point in entry_points(group="invoiceos.services")}
 
 
-def service_named(name: str) -> Service:
+def service_named(name: str) -> "Service":
     """An installed service; ends the command with the names there are."""
     points = {point.name: point for point in entry_points(group="invoiceos.services")}
     if name not in points:
         raise typer.BadParameter(f"there is {', '.join(sorted(points))}")
     found: Service = points[name].load()
     return found
+
+
+def schemas() -> list[str]:
+    """Schema of every service that is installed; nothing is imported for it."""
+    return sorted(
+        point.name.replace("-", "_") for point in entry_points(group="invoiceos.services")
+    )
 
 
 def setting(name: str) -> str:
@@ -65,15 +74,17 @@ def migrate(
     from chassis import databases
 
     if everything:
-        admin, seed = (
-            setting("INVOICEOS_DATABASE_ADMIN_URL"),
-            setting("INVOICEOS_DATABASE_PASSWORD_SEED"),
-        )
-        targets = {s.schema: owner_url(admin, seed, s.schema) for s in services().values()}
+        admin = setting("INVOICEOS_DATABASE_ADMIN_URL")
+        seed = setting("INVOICEOS_DATABASE_PASSWORD_SEED")
+        targets = {schema: owner_url(admin, seed, schema) for schema in schemas()}
     else:
-        targets = {service_named(name).schema: setting("INVOICEOS_DATABASE_OWNER_URL")}
-    for schema, url in sorted(targets.items()):
-        for migration in databases.migrate(url, schema):
+        targets = {name.replace("-", "_"): setting("INVOICEOS_DATABASE_OWNER_URL")}
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        runs = {
+            schema: pool.submit(databases.migrate, url, schema) for schema, url in targets.items()
+        }
+    for schema, run in sorted(runs.items()):
+        for migration in run.result():
             typer.echo(f"{schema}: {migration}")
 
 
@@ -94,13 +105,12 @@ def prepare_database() -> None:
     """Create each service's schema and roles."""
     from chassis import databases
 
-    schemas = sorted(service.schema for service in services().values())
     databases.prepare(
         setting("INVOICEOS_DATABASE_ADMIN_URL"),
-        schemas,
+        schemas(),
         setting("INVOICEOS_DATABASE_PASSWORD_SEED"),
     )
-    typer.echo(f"ready: {', '.join(schemas)}")
+    typer.echo(f"ready: {', '.join(schemas())}")
 
 
 @app.command("topics")

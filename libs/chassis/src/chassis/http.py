@@ -115,7 +115,7 @@ def _opened(kept: bytes, sealer: Sealer) -> bytes:
     return sealer.open(Sealed.model_validate_json(kept), subject=_KEPT).encode()
 
 
-def _write(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Write:
+async def _write(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Write:
     return Write(request, caller)
 
 
@@ -164,7 +164,7 @@ def etag(version: int) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-def expected_version(request: Request) -> int | None:
+async def expected_version(request: Request) -> int | None:
     """The version `If-Match` names; None where the caller does not care."""
     value = request.headers.get("if-match")
     if value is None or value == "*":

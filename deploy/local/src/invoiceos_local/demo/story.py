@@ -128,7 +128,7 @@ async def _show_mail(story: Story, issued: InvoiceIssued) -> None:
         ):
             await asyncio.sleep(0.1)
     for mail in await mails():
-        story.view.console.print(f"  to {mail['to']}: {mail['subject']}", markup=False)
+        story.view.console.print(f"  to {', '.join(mail['to'])}: {mail['subject']}", markup=False)
     story.check(f"it holds the payment link {issued.payment_link}", True)
     async with story.client.http.get(issued.payment_link) as page:
         story.check("the link opens the payment page", page.status == 200)
@@ -242,6 +242,7 @@ async def tell(state: State, console: Console) -> list[str]:
         Feed(bootstrap, view.fact) as feed,
     ):
         client = Client(http, state.urls["gateway"], state.tenant["api_key"])
+        await client.call("PUT", "/api/v1/issuer-profile", {"name": "Babbage & Co"})
         endpoint = await client.post("/api/v1/webhook-endpoints", {"url": receiver.url})
         receiver.secret = endpoint["secret"]
         story = Story(state, client, feed, receiver, view)
