@@ -15,6 +15,9 @@ import sys
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_KEEP_CAPABILITIES = 8
+_SET_SECURE_BITS = 28
+_KEEP_CAPABILITIES_BIT = 1 << 4
+_NO_SETUID_FIXUP_BIT = 1 << 2
 _AMBIENT_CAPABILITIES = 47
 _AMBIENT_RAISE = 2
 _OVERRIDE_FILE_PERMISSIONS = 1
@@ -45,7 +48,9 @@ def _become(account: str, *, reach_everything: bool) -> None:
     """
     entry = pwd.getpwnam(account)
     if reach_everything:
+        # Without the second, access(2) would answer as if the capability were not there.
         _control(_SET_KEEP_CAPABILITIES, 1)
+        _control(_SET_SECURE_BITS, _KEEP_CAPABILITIES_BIT | _NO_SETUID_FIXUP_BIT)
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
