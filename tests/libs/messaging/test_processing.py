@@ -6,9 +6,10 @@ import asyncpg
 import pytest
 
 from invoiceos_contracts.identity_v1 import ApiKeyRevoked, TenantCreated
+from messaging import processing
 from messaging.consuming import Subscriptions, consumes
 from messaging.dead_letters import release
-from messaging.processing import Processor
+from messaging.processing import GaveUp, Processor
 from testkit.service import a_tenant, record, record_of
 from toy_service import app
 
@@ -60,6 +61,18 @@ async def test_two_poisonous_events_in_one_batch_are_both_found(toy):
     await toy.receives(*[fact(n) for n in ("a", "poison1", "b", "c", "poison2", "d")])
     assert await effects(toy) == ["a", "b", "c", "d"]
     assert len(await letters(toy)) == 2
+
+
+async def test_a_handler_that_breaks_on_nearly_everything_puts_nothing_aside(toy, monkeypatch):
+    monkeypatch.setattr(processing, "TRIES_MAX", 3)
+    facts = [fact(f"poison{number}") for number in range(30)]
+    with pytest.raises(GaveUp):
+        await toy.receives(*facts)
+    assert toy.processor.failing_since is not None
+    assert await letters(toy) == []
+    assert await toy.worker.fetchval("select count(*) from inbox") == 0
+    await toy.receives(fact("good"))
+    assert toy.processor.failing_since is None
 
 
 async def test_later_events_of_a_dead_key_park_behind_it_in_the_same_and_in_later_polls(toy):

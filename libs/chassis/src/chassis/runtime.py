@@ -57,6 +57,10 @@ class Service:
         return self.name.replace("-", "_")
 
 
+def _too_long(failing_since: float | None) -> bool:
+    return failing_since is not None and time.monotonic() - failing_since > NACK_SECONDS_MAX
+
+
 class Runtime:
     """A service while it runs."""
 
@@ -196,7 +200,8 @@ class Runtime:
                 found.append("consumer has not polled")
             if not self.consumer.joined:
                 found.append("consumer has not joined its group")
-        failing = self.relay.failing_since if self.relay is not None else None
-        if failing is not None and time.monotonic() - failing > NACK_SECONDS_MAX:
+            if _too_long(self.consumer.processor.failing_since):
+                found.append("consumer cannot commit")
+        if self.relay is not None and _too_long(self.relay.failing_since):
             found.append("relay cannot publish")
         return found

@@ -1,6 +1,7 @@
 """From one poll to one committed transaction, whatever the poll holds."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,15 @@ TRIES_MAX = 8
 LINKS_MAX = 128
 
 
+CULPRITS_SHARE_MAX = 0.5
+SYSTEMIC_FROM = 20
+"""In a batch of at least so many, more culprits than that share are no culprits: we are at fault."""
+
+
+class Systemic(Exception):
+    """Nearly every event of a batch fails: putting them all aside would only move the damage."""
+
+
 class GaveUp(Exception):
     """The batch could not be committed now; nothing of it happened."""
 
@@ -61,6 +71,8 @@ class Processor:
         self.group = subscriptions.group
         self.abort = asyncio.Event()
         """Set when the partitions are about to go: retries end, the batch is given back."""
+        self.failing_since: float | None = None
+        """Monotonic time since which no batch could be committed; None while all is well."""
 
     async def process(self, records: Sequence[Any]) -> None:
         """Handle records and commit; raises `GaveUp` when that is not possible now."""
@@ -80,6 +92,7 @@ class Processor:
             except Exception as error:
                 NACKS.labels(self.group).inc()
                 NACK_STREAK.labels(self.group).inc()
+                self.failing_since = self.failing_since or time.monotonic()
                 if is_transient(error):
                     transient += 1
                 else:
@@ -92,6 +105,7 @@ class Processor:
                 await pause(transient + lasting)
             else:
                 NACK_STREAK.labels(self.group).set(0)
+                self.failing_since = None
                 return
 
     async def _attempt(
@@ -112,9 +126,17 @@ class Processor:
             else:
                 for handler, batch in self._subscriptions.waves(fresh):
                     await self._bisect(tx, handler, batch, attempt, tries)
+                self._refuse_a_massacre(attempt, len(fresh))
             failpoint("consumer.handled")
             await dead_letters.put_aside(tx, self.group, attempt.letters)
         failpoint("consumer.committed")
+
+    @staticmethod
+    def _refuse_a_massacre(attempt: _Attempt, size: int) -> None:
+        dead = sum(letter.reason == "handler" for letter in attempt.letters)
+        if size >= SYSTEMIC_FROM and dead > size * CULPRITS_SHARE_MAX:
+            message = f"{dead} of {size} events fail: the handler is broken, not the events"
+            raise Systemic(message)
 
     @staticmethod
     def _sort_out(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from xdist.scheduler import LoadScopeScheduling
 
-from invoiceos_local.resolver import Infrastructure, infrastructure
+from invoiceos_local.resolver import Choices, Infrastructure, infrastructure
 from testkit.databases import ServiceDatabase, create_database
 
 _ADDRESSES = {
@@ -29,6 +30,14 @@ _KEY = pytest.StashKey[ExitStack]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Under xdist the controller starts what the workers share, and hands the addresses down."""
+    # structlog's default draws coloured tracebacks with every local: a second each.
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+        ]
+    )
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     if getattr(config.option, "numprocesses", None):
@@ -46,7 +55,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _start(folder: Path) -> AbstractContextManager[Infrastructure]:
-    return infrastructure(folder, needs={"kafka", "postgres", "tempo", "smtp"})
+    # The server lives as long as the run: nothing has to survive a power cut.
+    return infrastructure(
+        folder, needs={"kafka", "postgres", "tempo", "smtp"}, choices=Choices(fsync=False)
+    )
 
 
 def _export(infra: Infrastructure) -> None:
