@@ -35,7 +35,7 @@ LINKS_MAX = 128
 
 CULPRITS_SHARE_MAX = 0.5
 SYSTEMIC_FROM = 20
-"""In a batch of at least so many, more culprits than that share are no culprits: we are at fault."""
+"""In a batch of at least so many, a larger share of culprits means that we are at fault."""
 
 
 class Systemic(Exception):
