@@ -74,13 +74,6 @@ async def test_a_savepoint_takes_its_facts_and_timers_with_it(toy):
     assert [staged.tenant_id for staged in await toy.facts()] == [kept]
 
 
-async def test_the_cause_and_the_trace_travel_with_a_fact(toy):
-    cause = toy.worker and (await toy.worker.fetchval("select gen_random_uuid()"))
-    async with toy.worker.transaction() as tx:
-        tx.stage([(fact(a_tenant()), cause)])
-    assert await toy.worker.fetchval("select causation_id from outbox") == cause
-
-
 async def test_a_fact_larger_than_a_record_may_be_fails_its_transaction_not_the_relay(toy):
     with pytest.raises(Exception, match="outbox_payload_check"):
         async with toy.worker.transaction() as tx:

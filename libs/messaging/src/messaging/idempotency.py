@@ -1,6 +1,7 @@
 """The answer to a write is kept with its effect, and given again to the same key."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -88,15 +89,18 @@ async def keep(tx: Tx, answers: Mapping[RequestKey, Answer | Refusal]) -> None:
     given = [(key, answer) for key, answer in answers.items() if isinstance(answer, Answer)]
     refused = [key for key, answer in answers.items() if isinstance(answer, Refusal)]
     if given:
-        await tx.connection.executemany(
+        await tx.execute(
             """
-            update idempotency set status_code = $4, headers = $5, body = $6
-            where tenant_id = $1 and route = $2 and key = $3
+            update idempotency i set status_code = k.status_code, headers = k.headers::jsonb,
+                body = k.body
+            from unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::bytea[])
+                as k(tenant_id, route, key, status_code, headers, body)
+            where i.tenant_id = k.tenant_id and i.route = k.route and i.key = k.key
             """,
-            [
-                (k.tenant_id, k.route, k.key, a.status_code, dict(a.headers), _kept(a))
-                for k, a in given
-            ],
+            *_names([key for key, _ in given]),
+            [answer.status_code for _, answer in given],
+            [json.dumps(dict(answer.headers)) for _, answer in given],
+            [_kept(answer) for _, answer in given],
         )
     if refused:
         await tx.execute(
