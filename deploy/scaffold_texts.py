@@ -21,6 +21,9 @@ build-backend = "hatchling.build"
 [tool.hatch.build.targets.wheel]
 packages = ["src/{package}"]
 
+[tool.hatch.build.targets.wheel.force-include]
+migrations = "{package}/migrations"
+
 [tool.uv.sources]
 invoiceos-chassis = {{ workspace = true }}
 """

@@ -1,6 +1,7 @@
 """Migrations only add (F128, F156): what was published stays, old code runs on the new schema."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_migration_takes_nothing_away_and_says_when_it_runs(path):
     assert NAME.match(path.name), (
         f"{path.name}: name it 0002_pre_<what>.sql or 0002_post_<what>.sql"
     )
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "services").glob("*/migrations")))
+def test_a_services_wheel_carries_its_migrations(folder):
+    """An image installs wheels, not the checkout: without this line it has nothing to migrate."""
+    project = tomllib.loads((folder.parent / "pyproject.toml").read_text())
+    carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    package = folder.parent.name.replace("-", "_")
+    assert carried == {"migrations": f"{package}/migrations"}
 
 
 @pytest.mark.parametrize(
