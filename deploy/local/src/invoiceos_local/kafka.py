@@ -10,6 +10,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from invoiceos_local.errors import NotReady
 from invoiceos_local.java import java_command
 from invoiceos_local.kafka_jars import KAFKA_VERSION, kafka_jars, write_checksums
 from invoiceos_local.ports import LOOPBACK, free_port
@@ -61,6 +62,9 @@ def _properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
     }
 
 
+_TRIES = 3
+
+
 class Kafka:
     """A broker whose data lies in `<folder>/kafka`."""
 
@@ -68,6 +72,7 @@ class Kafka:
         self._processes = processes
         self._folder = processes.folder / "kafka"
         self._port = port or free_port()
+        self._tries = 1 if port else _TRIES
         self._child: Child | None = None
 
     @property
@@ -75,7 +80,25 @@ class Kafka:
         return f"{LOOPBACK}:{self._port}"
 
     def start(self) -> None:
-        """Returns when the broker answers a request for its metadata."""
+        """Returns when the broker answers a request for its metadata.
+
+        A JVM takes seconds to come to its port, time enough for somebody else to take it: a first
+        start is tried again on another port. A broker that has run keeps the port it had.
+        """
+        while True:
+            self._tries -= 1
+            try:
+                self._start_once()
+            except NotReady:
+                if self._tries <= 0:
+                    raise
+                self.stop()
+                self._port = free_port()
+            else:
+                self._tries = 0
+                return
+
+    def _start_once(self) -> None:
         java, class_path = java_command(), os.pathsep.join(map(str, kafka_jars()))
         settings = self._write_settings()
         jvm = [java, *_JVM_FLAGS, "-cp", class_path]
