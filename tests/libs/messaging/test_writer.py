@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
 import pytest
 
-from messaging import Answer, Overloaded, Refusal, RequestKey, Writer
-from messaging.errors import IdempotencyKeyReused
+from messaging import Answer, Database, Overloaded, Refusal, RequestKey, Writer
+from messaging.errors import IdempotencyKeyReused, OutcomeUnknown
 from testkit.service import a_tenant
 
 calls: list[int] = []
@@ -175,3 +176,47 @@ async def test_a_batch_cannot_write_for_a_tenant_that_did_not_ask(toy):
         with pytest.raises(Exception, match="row-level security"):
             await writer.submit(trespass, Note(tenant, "x"), tenant_id=tenant, answer=answer)
     assert await names(toy) == []
+
+
+class Losing(Database):
+    """Loses the connection once: before the commit, or after it with its answer on the way."""
+
+    lose = "after"
+
+    @asynccontextmanager
+    async def transaction(self, tenants=()):
+        lose, self.lose = self.lose, ""
+        async with super().transaction(tenants) as tx:
+            yield tx
+            if lose == "before":
+                await tx.flush()
+                raise asyncpg.ConnectionDoesNotExistError("lost before the commit")
+        if lose == "after":
+            raise asyncpg.ConnectionDoesNotExistError("the answer to the commit was lost")
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+async def test_a_write_whose_commit_was_not_answered_is_done_once_without_any_key(toy, lose):
+    tenant = a_tenant()
+    database = Losing(toy.api.pool, toy.api.schema)
+    database.lose = lose
+    toy.api = database
+    async with writing(toy) as writer:
+        given = await send(writer, "once", tenant)
+    assert given.body == b"made once"
+    assert await names(toy) == ["once"]
+
+
+async def test_a_write_nobody_can_account_for_says_so_and_is_not_repeated(toy, monkeypatch):
+    tenant = a_tenant()
+    database = Losing(toy.api.pool, toy.api.schema)
+
+    async def unreachable(sql, *arguments):
+        raise asyncpg.CannotConnectNowError("starting up")
+
+    monkeypatch.setattr(database, "fetchval", unreachable)
+    toy.api = database
+    async with writing(toy) as writer:
+        with pytest.raises(OutcomeUnknown):
+            await send(writer, "once", tenant)
+    assert await names(toy) == ["once"]

@@ -17,6 +17,7 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from messaging.database import Database
 from messaging.failpoints import failpoint
+from messaging.faults import pause
 from messaging.metrics import LAG, LAST_POLL
 from messaging.processing import GaveUp, Processor
 
@@ -64,6 +65,11 @@ class Offsets(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is no
             await self._processor.process(records)
         except GaveUp:
             self._seek_back(records)
+        except Exception as error:
+            # FastStream would log it and read on, and the next commit would pass these records by.
+            log.exception("batch.broken", group=self._processor.group, error=repr(error)[:500])
+            self._seek_back(records)
+            await pause(1)
         else:
             for record in records:
                 place = TopicPartition(record.topic, record.partition)

@@ -47,6 +47,14 @@ class Overloaded(Refusal):
     title = "Too many writes are waiting; try again shortly"
 
 
+class OutcomeUnknown(Refusal):
+    """The connection was lost at the commit, and what became of it could not be learnt."""
+
+    code = "outcome_unknown"
+    kind = Kind.UNAVAILABLE
+    title = "It is not known whether this was done; repeat it with the same Idempotency-Key"
+
+
 class IdempotencyKeyReused(Refusal):
     """The key came with another body before."""
 

@@ -11,7 +11,7 @@ import structlog
 
 from messaging import idempotency
 from messaging.database import Database
-from messaging.errors import IdempotencyKeyReused, Overloaded, Refusal
+from messaging.errors import IdempotencyKeyReused, OutcomeUnknown, Overloaded, Refusal
 from messaging.faults import is_transient, pause
 from messaging.idempotency import Answer, RequestKey
 from messaging.metrics import BATCH_SECONDS, BATCH_SIZE, WRITER_QUEUE
@@ -95,6 +95,10 @@ class Writer:
         while True:
             try:
                 outcomes = await self._transact(batch)
+            except OutcomeUnknown as unknown:
+                for waiting in batch:
+                    _tell(waiting, unknown)
+                return
             except Exception as error:
                 failures += 1
                 if is_transient(error) and failures < TRANSIENT_TRIES:
@@ -120,8 +124,29 @@ class Writer:
         BATCH_SIZE.labels("writer").observe(len(batch))
         tenants = {waiting.tenant_id for waiting in batch}
         with BATCH_SECONDS.labels("writer").time():
-            async with self._database.transaction(tenants) as tx:
-                return await _carry_out(tx, batch)
+            xid: str | None = None
+            try:
+                async with self._database.transaction(tenants) as tx:
+                    outcomes = await _carry_out(tx, batch)
+                    xid = await tx.fetchval("select pg_current_xact_id()::text")
+            except Exception as error:
+                # A commit whose answer was lost may have happened: to write again would double it.
+                if xid is None or not is_transient(error) or not await self._has_committed(xid):
+                    raise
+            return outcomes
+
+    async def _has_committed(self, xid: str) -> bool:
+        """What became of a transaction; raises `OutcomeUnknown` when the database does not say."""
+        for failures in range(1, TRANSIENT_TRIES + 1):
+            try:
+                status = await self._database.fetchval("select pg_xact_status($1::text::xid8)", xid)
+            except Exception as error:
+                log.warning("write.unknown", xid=xid, error=repr(error)[:500])
+            else:
+                if status != "in progress":
+                    return bool(status == "committed")
+            await pause(failures, ceiling_s=1.0)
+        raise OutcomeUnknown
 
 
 async def _carry_out(tx: Tx, batch: list[Waiting]) -> list[tuple[Waiting, Answer | Exception]]:
