@@ -188,7 +188,7 @@ class Gateway:
         writer.write(request)
         await writer.drain()
         try:
-            return await asyncio.wait_for(reader.read(1 << 20), 5)
+            return await asyncio.wait_for(reader.read(1 << 20), 30)
         finally:
             writer.close()
 
@@ -225,8 +225,8 @@ def settings_for(place: ServiceDatabase, upstreams: Upstreams, **more: Any) -> G
         "roles": "api",
         "rate_limit_per_second": 0,
         "failed_logins_per_minute": 0,
-        "upstream_timeout_s": 1.0,
-        "body_timeout_s": 1.0,
+        "upstream_timeout_s": 30.0,
+        "body_timeout_s": 15.0,
         "drain_seconds": 1,
         **urls,
         **more,
@@ -295,6 +295,13 @@ def key(acme: dict[str, Any]) -> str:
 def another(place: ServiceDatabase, upstreams: Upstreams) -> Callable[..., Any]:
     """Starts a gateway with settings of its own on the same database: `async with another(...)`."""
     return lambda **more: running(place, upstreams, **more)
+
+
+@pytest.fixture
+async def impatient(place: ServiceDatabase, upstreams: Upstreams) -> AsyncIterator[Gateway]:
+    """A gateway that waits hardly at all; only for what must be waited for in vain."""
+    async with running(place, upstreams, upstream_timeout_s=2.0, body_timeout_s=2.0) as started:
+        yield started
 
 
 @pytest.fixture

@@ -124,12 +124,12 @@ async def test_a_body_has_an_end(gateway: Any, key: str) -> None:
     assert len(gateway.upstreams.arrived) == before + 1
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(gateway: Any, key: str) -> None:
-    before = len(gateway.upstreams.arrived)
-    answer = await gateway.raw(_post(key, "Content-Length: 10", body=b"abc"))
+async def test_a_body_that_does_not_come_is_not_waited_for(impatient: Any, key: str) -> None:
+    before = len(impatient.upstreams.arrived)
+    answer = await impatient.raw(_post(key, "Content-Length: 10", body=b"abc"))
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"body_timeout" in answer
-    assert len(gateway.upstreams.arrived) == before
+    assert len(impatient.upstreams.arrived) == before
 
 
 async def test_a_client_that_hangs_up_leaves_nothing_behind(gateway: Any, key: str) -> None:

@@ -85,7 +85,7 @@ async def _certificate_holds(platform, certificate: Certificate, issued) -> None
 
 async def _mail_came(platform, issued) -> None:
     url = platform.stack.urls["mail"] + "/messages"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with platform.client.http.get(url) as answer:
                 mails = await answer.json()

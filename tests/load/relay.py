@@ -120,7 +120,7 @@ async def _commits(bench: Bench, count: int) -> list[float]:
     bench.database.on_commit.append(signal_)
     try:
         async with broker.consumer(bench.bootstrap, TOPIC) as reader:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while len(relay.owned) < 16:
                     await asyncio.sleep(0.05)
             found = []

@@ -44,7 +44,7 @@ def make_settings(infra: Infrastructure, **more: Any) -> NotificationSettings:
         "personal_data_key": SecretStr(PERSONAL_KEY),
         "webhook_secret_key": SecretStr(SECRET_KEY),
         "webhook_allow_hosts": frozenset({"127.0.0.1"}),
-        "webhook_timeout_s": 5,
+        "webhook_timeout_s": 20,
         "webhook_concurrency": 16,
         "webhook_concurrency_per_tenant": 4,
     }

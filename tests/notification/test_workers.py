@@ -29,7 +29,7 @@ async def test_an_event_becomes_a_webhook_and_a_mail_while_the_service_runs(
     recipient = sealed("run@example.com", "Ann", customer, PERSONAL_KEY)
     try:
         await unit.receives(issued(client.tenant_id, customer_id=customer, recipient=recipient))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while len(await unit.facts(WebhookDelivered, NotificationSent)) < 2:
                 await asyncio.sleep(0.02)
     finally:

@@ -21,7 +21,7 @@ STATED = [PaymentSeen, PaymentSucceeded]
 
 async def waits(running: Orchestrator, task: asyncio.Task[Any]) -> bool:
     """Whether a task comes to wait for the chain's lock rather than to its end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not task.done():
             if await running.unit.worker.fetchval(
                 "select exists (select from pg_locks where locktype = 'advisory' and not granted"

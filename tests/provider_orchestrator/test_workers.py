@@ -36,7 +36,7 @@ async def loops(running: Orchestrator, settings: OrchestratorSettings) -> AsyncI
 
 
 async def heard(running: Orchestrator, kind: type[Any], count: int) -> list[Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found := await running.unit.facts(kind)) < count:
             await asyncio.sleep(0.005)
     return found
@@ -44,7 +44,7 @@ async def heard(running: Orchestrator, kind: type[Any], count: int) -> list[Any]
 
 async def caught_up(running: Orchestrator) -> None:
     """Until the sweep has nothing left to read, and waits to be woken."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             head = (await running.tempo.glance(None)).head.number
             swept = await running.unit.worker.fetchval("select number from chain_cursor")
@@ -68,7 +68,7 @@ async def test_the_loops_find_payments_and_answer_questions(
             await caught_up(running)
             before = len(await running.unit.facts(PaymentSucceeded))
             # What comes before the subscription stands wakes nobody, so go on until it does.
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(await running.unit.facts(PaymentSucceeded)) == before:
                     await pay(url, 1, "PATHUSD", wallet.address, 1)
         else:
