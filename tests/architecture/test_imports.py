@@ -23,6 +23,7 @@ NAMED = {
     "money": "invoiceos-money",
     "messaging": "invoiceos-messaging",
     "chassis": "invoiceos-chassis",
+    "audit": "invoiceos-audit",
     "invoiceos_contracts": "invoiceos-contracts",
 }
 # Imports every module of a package while a guard refuses all but the names it was given.

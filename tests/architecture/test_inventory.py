@@ -111,4 +111,6 @@ def test_readers_find_it(folder: Path) -> None:
 def test_every_manifest_folder_and_every_test_folder_belongs_to_something() -> None:
     names = {folder.name for folder in SERVICES}
     bases = {path.name for path in (ROOT / "k8s" / "base").iterdir() if path.is_dir()}
-    assert bases == names | {"platform"}, "a service that went takes its manifests with it"
+    assert bases == names | {"platform", "auditor"}, (
+        "a service that went takes its manifests with it"
+    )

@@ -10,6 +10,7 @@ import pytest
 
 from chassis.certificates import findings
 from ephemeral_manager.commands.hold_wallets import Hold, hold_wallets
+from ephemeral_manager.commands.wake_wallets import expire_wallets
 from invoiceos_contracts.ephemeral_v1 import (
     EphemeralWalletActivated,
     EphemeralWalletDestroyed,
@@ -21,6 +22,7 @@ from invoiceos_contracts.ephemeral_v1 import (
     LateFundsDetected,
     LateFundsResolved,
 )
+from messaging import Timer
 from testkit.service import ServiceUnderTest, record_of
 
 CLOSING = [EphemeralWalletDraining, EphemeralWalletDrained, EphemeralWalletWatching]
@@ -105,6 +107,18 @@ async def test_the_end_of_the_time_to_live_closes_the_wallet(
     assert await kinds(unit) == [EphemeralWalletActivated, EphemeralWalletExpired, *CLOSING]
     (expired,) = await unit.facts(EphemeralWalletExpired)
     assert expired.since == life.expires_at
+
+
+async def test_the_alarm_of_an_earlier_end_expires_nothing(
+    unit: ServiceUnderTest, life: Any
+) -> None:
+    await unit.receives(life.issued())
+    for until, state in ((life.expires_at - timedelta(hours=1), "active"), (None, "watching")):
+        payload = {"until": (until or life.expires_at).isoformat()}
+        alarm = Timer("wallet.ttl", str(life.wallet_id), life.tenant_id, life.expires_at, payload)
+        async with unit.worker.transaction() as tx:
+            await expire_wallets(tx, [alarm])
+        assert await state_of(unit, life) == state
 
 
 async def test_a_voided_invoice_closes_its_wallet(unit: ServiceUnderTest, life: Any) -> None:

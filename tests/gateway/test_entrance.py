@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from gateway.edge.headers import sort_out
+from gateway.edge.rejection import Rejection
+
 LIMIT = 262_144
 
 
@@ -235,3 +238,21 @@ async def test_without_an_operator_token_nobody_is_operator(another: Any) -> Non
         for token in ("", " ", "operator"):
             reply = await gateway.ask("POST", "/api/v1/tenants", token, json={"name": "x"})
             assert reply.status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ([(b"content-length", b"5"), (b"transfer-encoding", b"chunked")], "in two ways"),
+        ([(b"content-length", b"5"), (b"content-length", b"5")], "twice"),
+        ([(b"content-length", b"+5")], "not a number"),
+        ([(b"transfer-encoding", b"gzip, chunked")], "chunked"),
+    ],
+)
+def test_the_edge_itself_refuses_what_servers_before_it_may_let_through(
+    headers: list[tuple[bytes, bytes]], told: str
+) -> None:
+    with pytest.raises(Rejection) as refused:
+        sort_out(headers, webhook=False)
+    assert refused.value.status == 400
+    assert told in refused.value.detail

@@ -8,9 +8,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from invoice import store
 from testkit.service import ServiceUnderTest, record_of
 
 LARGE = 500
+WAITS = """
+select exists (select from pg_stat_activity
+               where datname = current_database() and wait_event_type = 'Lock')
+"""
 
 
 async def test_five_hundred_invoices_issued_at_once_get_consecutive_numbers(
@@ -25,8 +30,6 @@ async def test_five_hundred_invoices_issued_at_once_get_consecutive_numbers(
 
     async def lost(batch: list[Any]) -> None:
         """A transaction that took its numbers and is then rolled back."""
-        from invoice import store
-
         with pytest.raises(Undone):
             async with unit.worker.transaction() as tx:
                 await store.take_numbers(tx, {shop.tenant: len(batch)}, "INV")
@@ -40,6 +43,20 @@ async def test_five_hundred_invoices_issued_at_once_get_consecutive_numbers(
     assert [row["number"] for row in rows] == [f"INV-{n:06d}" for n in range(1, LARGE + 1)]
     issued = Counter(await shop.kinds())["InvoiceIssued"]
     assert issued == LARGE
+
+
+async def test_an_invoice_that_is_being_changed_is_waited_for(
+    unit: ServiceUnderTest, shop: Any
+) -> None:
+    invoice = await shop.open()
+    booked = shop.news.booked(shop.tenant, invoice, uuid4(), uuid4(), 5)
+    async with unit.worker.transaction() as tx:
+        await store.lock_invoices(tx, [(shop.tenant, invoice)])
+        booking = asyncio.create_task(unit.receives(booked))
+        while not (booking.done() or await unit.worker.fetchval(WAITS)):
+            await asyncio.sleep(0.005)
+        assert not booking.done()
+    await booking
 
 
 async def test_each_tenant_counts_for_itself(unit: ServiceUnderTest, shop: Any) -> None:

@@ -126,6 +126,18 @@ async def test_doubled_events_make_one_mail_a_cause(
     assert len(await unit.facts(NotificationSent)) == 8
 
 
+async def test_a_fact_that_comes_again_after_the_inbox_forgot_it_is_not_mailed_again(
+    unit: ServiceUnderTest, postman: Postman, inbox: Inbox
+) -> None:
+    address = an_address()
+    told = record_of(invoice_for(address))
+    for _ in range(2):
+        await unit.receives(told)
+        await send_all(postman)
+        await unit.worker.pool.execute("delete from inbox")
+    assert len(await inbox(address)) == 1
+
+
 async def test_an_invoice_without_a_recipient_gets_no_mail(
     unit: ServiceUnderTest, postman: Postman
 ) -> None:

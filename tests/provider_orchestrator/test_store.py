@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
+import pytest
 from orchestrator_kit import Orchestrator, a_wallet
 
 from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen, PaymentSucceeded
 from invoiceos_contracts.wallet_v1 import WalletReady
 from invoiceos_local.chain import pay
 from messaging.records import read
+from provider_orchestrator.commands import record_sweep as sweeping
 from provider_orchestrator.commands.record_sweep import record_sweep
 from provider_orchestrator.commands.reverse_orphans import reverse_orphans
 from provider_orchestrator.commands.watch_wallets import watch_wallets
@@ -96,3 +98,22 @@ async def test_two_that_go_back_at_once_reverse_once(running: Orchestrator) -> N
     assert sorted(await asyncio.gather(go_back(), go_back())) == [False, True]
     said = [f for f in await running.said_of(wallet) if isinstance(f, PaymentReverted)]
     assert len(said) == 1
+
+
+async def test_a_sweep_that_cannot_be_recorded_is_swept_again(
+    running: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = a_wallet()
+    await running.unit.receives(wallet)
+    before = await cursor_of(running)
+    await pay(running.settings.tempo_rpc_url, 1, "PATHUSD", wallet.address, 1)
+
+    async def broken(*_: Any) -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patched, pytest.raises(ConnectionResetError):
+        patched.setattr(sweeping, "admit_transfers", broken)
+        await running.watch.step()
+    assert await cursor_of(running) == before
+    await running.sweep()
+    assert [type(f) for f in await running.said_of(wallet)] == STATED

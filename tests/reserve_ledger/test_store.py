@@ -24,7 +24,7 @@ ZERO = bytes(32)
 
 async def enter(connection: Any, tenant: UUID, legs: list[tuple[str, int]], **change: Any) -> None:
     """Enter one transaction as the code does, in one statement, by hand."""
-    values = {"sequence": 1, "previous": ZERO, "first_line": 1} | change
+    values = {"sequence": 1, "previous": ZERO, "first_line": 1, "cause": Tx.new_id()} | change
     await connection.execute(
         """
         with entered as (
@@ -39,7 +39,7 @@ async def enter(connection: Any, tenant: UUID, legs: list[tuple[str, int]], **ch
         tenant,
         Tx.new_id(),
         values["sequence"],
-        Tx.new_id(),
+        values["cause"],
         values["previous"],
         HASH,
         [account for account, _ in legs],
@@ -70,6 +70,14 @@ async def test_the_worker_itself_cannot_enter_what_does_not_balance(
             ledger.worker.pool, tenant, [("1200", 5), ("2100", -5)], sequence=2, previous=ZERO
         )
     await enter(ledger.worker.pool, tenant, [("1200", 5), ("2100", -5)], sequence=2, previous=HASH)
+
+
+async def test_a_cause_is_entered_once_by_each_template(ledger: ServiceUnderTest) -> None:
+    tenant, cause = Tx.new_id(), Tx.new_id()
+    legs = [("1200", 5), ("2100", -5)]
+    await enter(ledger.worker.pool, tenant, legs, cause=cause)
+    with pytest.raises(asyncpg.UniqueViolationError, match="cause_event_id"):
+        await enter(ledger.worker.pool, tenant, legs, cause=cause, sequence=2, previous=HASH)
 
 
 async def test_nothing_can_be_added_to_a_transaction_or_posted_without_one(

@@ -3,6 +3,9 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
+import pytest
+
 from messaging import Timer, TimerLoop
 from testkit.service import a_tenant
 from toy_service.app import on_chime
@@ -63,3 +66,28 @@ async def test_replicas_share_the_work_and_fire_each_once(toy):
 
     await asyncio.gather(*(work(loop) for loop in loops))
     assert await fired(toy) == [f"{n:04}" for n in range(1200)]
+
+
+async def test_a_timer_that_fired_does_not_fire_again(toy):
+    await schedule(toy, due("once"))
+    assert [await toy.timers.fire_due(), await toy.timers.fire_due()] == [1, 0]
+    assert await fired(toy) == ["once"]
+
+
+async def test_a_timer_set_again_later_is_moved_both_ways(toy):
+    await schedule(toy, due("sooner", 3600), due("later"))
+    await schedule(toy, due("sooner"), due("later", 3600))
+    await toy.timers.fire_due()
+    assert await fired(toy) == ["sooner"]
+
+
+async def test_a_timer_whose_handler_met_a_passing_fault_stays_due(toy):
+    async def unlucky(tx, timers):
+        del tx, timers
+        raise asyncpg.DeadlockDetectedError("again")
+
+    await schedule(toy, due("one"))
+    with pytest.raises(asyncpg.DeadlockDetectedError):
+        await TimerLoop(toy.worker, {"chime": unlucky}).fire_due()
+    await toy.timers.fire_due()
+    assert await fired(toy) == ["one"]

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import ceil, floor, trunc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from money import Rounding, divide
@@ -37,6 +37,7 @@ def by_the_book(value: Fraction, mode: Rounding) -> int:
             return round(value)
 
 
+@example(2**53 + 1, 1, Rounding.HALF_UP)  # the first integer that a float cannot hold
 @given(integers, denominators, st.sampled_from(Rounding))
 def test_division_equals_the_exact_fraction_rounded(n: int, d: int, mode: Rounding) -> None:
     assert divide(n, d, mode) == by_the_book(Fraction(n, d), mode)

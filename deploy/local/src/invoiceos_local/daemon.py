@@ -98,7 +98,7 @@ class Daemon:
 
 def _default_plan(state: State) -> Plan:
     """All that is installed, at the ports of the last run where those are free."""
-    return Plan(ports={GATEWAY: GATEWAY_PORT, **state.ports}, restart_dead=True)
+    return Plan(ports={GATEWAY: GATEWAY_PORT, **state.ports}, restart_dead=True, auditor=True)
 
 
 def _keep_former_logs(logs: Path) -> None:

@@ -14,6 +14,9 @@ from invoiceos_local.secrets_file import StackSecrets
 from invoiceos_local.tempo_facts import CHAIN_ID, MASTER_ADDRESS, MASTER_ID, TOKENS
 
 GATEWAY = "gateway"
+AUDITOR = "auditor"
+"""A process beside the services: it serves nobody, and has no schema of its own."""
+AUDIT_EVERY_SECONDS = 30
 DATABASE = "invoiceos"
 # Settings of the caller's environment that win over the ones made here.
 _PASSED_ON = (
@@ -86,9 +89,20 @@ def administration_environment(around: Surroundings) -> dict[str, str]:
         "INVOICEOS_ENVIRONMENT": "development",
         "INVOICEOS_DATABASE_ADMIN_URL": around.database_url(),
         "INVOICEOS_DATABASE_PASSWORD_SEED": around.secrets.database_password_seed,
+        "INVOICEOS_AUDIT_DATABASE_URL": around.database_url("invoiceos_auditor"),
         "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
         "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
         url_setting(GATEWAY): around.url(GATEWAY) if GATEWAY in around.ports else "",
+    }
+
+
+def auditor_environment(around: Surroundings, port: int) -> dict[str, str]:
+    """The variables of the auditor, which reads every schema and every topic."""
+    return {
+        "INVOICEOS_AUDIT_DATABASE_URL": around.database_url("invoiceos_auditor"),
+        "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
+        "INVOICEOS_HTTP_HOST": LOOPBACK,
+        "INVOICEOS_HTTP_PORT": str(port),
     }
 
 

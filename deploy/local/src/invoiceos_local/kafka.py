@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from invoiceos_local.errors import NotReady
@@ -16,7 +17,7 @@ from invoiceos_local.kafka_jars import KAFKA_VERSION, kafka_jars, write_checksum
 from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.processes import Child, Command, Processes, wait_until
 
-__all__ = ["KAFKA_VERSION", "Kafka", "answers"]
+__all__ = ["KAFKA_VERSION", "Front", "Kafka", "answers"]
 
 _START_TIMEOUT_SECONDS = 90
 _JVM_FLAGS = (
@@ -28,14 +29,35 @@ _JVM_FLAGS = (
 )
 
 
-def _properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+@dataclass(frozen=True)
+class Front:
+    """A second listener, for clients that come through a proxy.
+
+    A broker tells its clients where to connect, so it has to know the proxy's port.
+    """
+
+    port: int
+    advertised_port: int
+
+
+def _listeners(port: int, controller_port: int, front: Front | None) -> dict[str, str]:
+    named = {"BROKER": port, "CONTROLLER": controller_port}
+    advertised = {"BROKER": port}
+    if front is not None:
+        named["FRONT"], advertised["FRONT"] = front.port, front.advertised_port
+    return {
+        "listeners": ",".join(f"{k}://{LOOPBACK}:{v}" for k, v in named.items()),
+        "advertised.listeners": ",".join(f"{k}://{LOOPBACK}:{v}" for k, v in advertised.items()),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in named),
+    }
+
+
+def _properties(data: Path, port: int, controller_port: int, front: Front | None) -> dict[str, str]:
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-        "listeners": f"BROKER://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"BROKER://{LOOPBACK}:{port}",
-        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        **_listeners(port, controller_port, front),
         "inter.broker.listener.name": "BROKER",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(data),
@@ -68,8 +90,11 @@ _TRIES = 3
 class Kafka:
     """A broker whose data lies in `<folder>/kafka`."""
 
-    def __init__(self, processes: Processes, port: int | None = None) -> None:
+    def __init__(
+        self, processes: Processes, port: int | None = None, *, front: Front | None = None
+    ) -> None:
         self._processes = processes
+        self._front = front
         self._folder = processes.folder / "kafka"
         self._port = port or free_port()
         self._tries = 1 if port else _TRIES
@@ -115,8 +140,8 @@ class Kafka:
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         path = self._folder / "server.properties"
-        lines = (f"{k}={v}\n" for k, v in _properties(data, self._port, free_port()).items())
-        path.write_text("".join(lines))
+        properties = _properties(data, self._port, free_port(), self._front)
+        path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         return path
 
     def send(self, number: signal.Signals) -> None:

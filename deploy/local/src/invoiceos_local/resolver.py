@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 from invoiceos_local import containers
 from invoiceos_local.errors import NotReady, Unavailable
-from invoiceos_local.kafka import Kafka
+from invoiceos_local.kafka import Front, Kafka
 from invoiceos_local.mail import Mail
 from invoiceos_local.postgres import Postgres
 from invoiceos_local.processes import Processes, sweep
@@ -52,6 +52,7 @@ class Choices:
     """What may differ between a stack to keep and one for a test.
 
     `own` leaves addresses in the environment aside, for a stack that must not share a broker.
+    `embedded` leaves Docker aside, for one whose parts are signalled as processes.
     """
 
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +60,9 @@ class Choices:
     fsync: bool = True
     block_seconds: float | None = None
     own: bool = False
+    embedded: bool = False
+    kafka_front: Front | None = None
+    """Only of an embedded broker."""
 
 
 class Backend(Protocol):
@@ -141,7 +145,7 @@ class Running:
         """Returns when everything is healthy; stops all of it when one part fails."""
         found, missing = _from_environment(needs if not self._choices.own else frozenset())
         missing += sorted(needs) if self._choices.own else []
-        kind = _kind() if missing else "embedded"
+        kind = _kind() if missing and not self._choices.embedded else "embedded"
         for need in sorted(needs - set(missing)):
             self._report(f"{_TITLES[need]}: as set in the environment")
             self._follow_up(need, found)
@@ -246,7 +250,7 @@ def _embedded(need: Need, processes: Processes, choices: Choices) -> _Source:
     port = choices.ports.get(need)
     source = partial(_Source, need, _TITLES[need], "embedded")
     if need == "kafka":
-        kafka = Kafka(processes, port)
+        kafka = Kafka(processes, port, front=choices.kafka_front)
         return source(kafka, lambda: {"kafka_bootstrap": kafka.bootstrap})
     if need == "postgres":
         postgres = Postgres(

@@ -13,20 +13,23 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from invoiceos_local.environment import (
+    AUDIT_EVERY_SECONDS,
+    AUDITOR,
     DATABASE,
     Surroundings,
     administration_environment,
+    auditor_environment,
     installed_services,
     service_environment,
 )
 from invoiceos_local.errors import NotReady
-from invoiceos_local.ports import free_port
+from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.postgres import create_database
 from invoiceos_local.processes import Child, Command, Processes, sweep, wait_until
 from invoiceos_local.resolver import (
@@ -50,12 +53,17 @@ _LONGEST_BACK_OFF_SECONDS = 30.0
 _HEALTHY_AFTER_SECONDS = 30.0
 
 
+def _as_found(infrastructure: Infrastructure) -> Infrastructure:
+    return infrastructure
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a stack consists of; the default is all that is installed.
 
     `ports` are wishes, by service or need; `overrides` are settings by service, with `*` for all.
-    `program` is the `invoiceos` command.
+    `reroute` gives the addresses that services are told, where these lead through a proxy.
+    `program` is the `invoiceos` command. With `auditor` one more process audits all the time.
     """
 
     services: Sequence[str] = field(default_factory=installed_services)
@@ -63,8 +71,10 @@ class Plan:
     choices: Choices = field(default_factory=Choices)
     ports: Mapping[str, int] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    reroute: Callable[[Infrastructure], Infrastructure] = _as_found
     program: Sequence[str] = (str(Path(sys.executable).with_name("invoiceos")),)
     restart_dead: bool = False
+    auditor: bool = False
 
 
 @dataclass
@@ -99,7 +109,9 @@ class Stack:
             StackSecrets.of(folder),
             {name: free_port(wishes.get(name)) for name in self._plan.services},
         )
+        self._auditor_port = free_port(wishes.get(AUDITOR))
         self._services: dict[str, _Service] = {}
+        self._left_dead: set[str] = set()
         self._lock = threading.RLock()
         self._ending = threading.Event()
         self._tender: threading.Thread | None = None
@@ -130,7 +142,8 @@ class Stack:
     def env_for(self, service: str) -> dict[str, str]:
         """The settings given to a service."""
         overrides = self._plan.overrides
-        made = service_environment(service, self._around)
+        told = replace(self._around, infrastructure=self._plan.reroute(self.infrastructure))
+        made = service_environment(service, told)
         return made | dict(overrides.get("*", {})) | dict(overrides.get(service, {}))
 
     def administration_env(self) -> dict[str, str]:
@@ -152,13 +165,14 @@ class Stack:
 
     def _start_services(self) -> None:
         began = time.monotonic()
-        for name in self._plan.services:
+        names = [*self._plan.services, *([AUDITOR] if self._plan.auditor else [])]
+        for name in names:
             self._services[name] = _Service(self._spawn(name), time.monotonic())
-        for name in self._plan.services:
+        for name in names:
             self._wait_ready(name)
         if self._plan.services:
             took = time.monotonic() - began
-            self._report(f"Services: all {len(self._services)} ready ({took:.1f} s)")
+            self._report(f"Services: all {len(self._plan.services)} ready ({took:.1f} s)")
 
     def stop(self) -> None:
         """Ends the services together, then what they stand on."""
@@ -195,6 +209,26 @@ class Stack:
             self._services[name] = _Service(self._spawn(name), time.monotonic())
         self._wait_ready(name)
 
+    def is_alive(self, name: str) -> bool:
+        """Whether the process of a service or of a part of the infrastructure runs."""
+        if name in self._services:
+            return self._services[name].child.is_alive()
+        backend = self._running.backend(name)
+        return backend is not None and backend.is_alive()
+
+    @contextmanager
+    def left_dead(self, *names: str) -> Iterator[None]:
+        """Inside the block what is named here is not started again when it dies; after it, it is.
+
+        Only of use where `restart_dead` holds.
+        """
+        with self._lock:
+            self._left_dead.update(names)
+        try:
+            yield
+        finally:
+            self._left_dead.difference_update(names)
+
     def pid(self, service: str) -> int:
         return self._services[service].child.identity.pid
 
@@ -209,7 +243,7 @@ class Stack:
                 "pid": service.child.identity.pid,
                 "ready": service.child.is_alive() and self._is_ready(name),
                 "restarts": service.restarts,
-                "url": self._around.url(name),
+                "url": self._url(name),
             }
             for name, service in list(self._services.items())
         }
@@ -244,8 +278,18 @@ class Stack:
         self._processes.run(name, Command(self.command(*arguments), environment))
 
     def _spawn(self, name: str) -> Child:
-        environment = _inherited() | self.env_for(name)
-        return self._processes.spawn(name, Command(self.command("serve", name), environment))
+        if name == AUDITOR:
+            command = self.command("audit", "--every", str(AUDIT_EVERY_SECONDS))
+            environment = _inherited() | auditor_environment(self._around, self._auditor_port)
+        else:
+            command = self.command("serve", name)
+            environment = _inherited() | self.env_for(name)
+        return self._processes.spawn(name, Command(command, environment))
+
+    def _url(self, name: str) -> str:
+        if name == AUDITOR:
+            return f"http://{LOOPBACK}:{self._auditor_port}"
+        return self._around.url(name)
 
     def _wait_ready(self, name: str) -> None:
         child = self._services[name].child
@@ -254,7 +298,7 @@ class Stack:
     def _is_ready(self, name: str) -> bool:
         try:
             with urllib.request.urlopen(
-                f"{self._around.url(name)}/readyz", timeout=_PROBE_TIMEOUT_SECONDS
+                f"{self._url(name)}/readyz", timeout=_PROBE_TIMEOUT_SECONDS
             ) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.HTTPError):
@@ -265,8 +309,9 @@ class Stack:
         while not self._ending.wait(_TEND_EVERY_SECONDS):
             with self._lock:
                 for need in self._running.dead():
-                    self._revive(need)
-                for name in self._services:
+                    if need not in self._left_dead:
+                        self._revive(need)
+                for name in self._services.keys() - self._left_dead:
                     self._tend_one(name)
 
     def _revive(self, need: Need) -> None:

@@ -17,6 +17,7 @@ from chassis import logs, problems, telemetry
 from chassis.auth import TokenReader
 from chassis.runtime import Runtime, Service
 from chassis.settings import Role, Settings, load
+from messaging import failpoints
 
 health = APIRouter(include_in_schema=False)
 
@@ -137,6 +138,7 @@ def serve(service: Service) -> None:
     server = uvicorn.Server(config)
     _calm_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        failpoints.count_steps(runner.get_loop())
         runner.run(server.serve())
     if not server.started:
         raise SystemExit(1)

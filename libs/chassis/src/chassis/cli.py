@@ -12,11 +12,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from chassis.runtime import Service
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Invoice OS for operators.")
+COMMANDS = "invoiceos.commands"
+"""Entry points by which other packages add a command; loaded when it is asked for."""
+
+
+class Commands(TyperGroup):
+    """The commands of this file, and those that are installed beside it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in the order in which they are shown."""
+        added = sorted(point.name for point in entry_points(group=COMMANDS))
+        return [*super().list_commands(ctx), *added]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by its name; None where there is none."""
+        for point in entry_points(group=COMMANDS, name=cmd_name):
+            return typer.main.get_command(point.load())
+        return super().get_command(ctx, cmd_name)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, help="Invoice OS for operators."
+)
 database = typer.Typer(no_args_is_help=True, help="Roles and schemas.")
 tenant = typer.Typer(no_args_is_help=True, help="Companies on the platform.")
 certificate = typer.Typer(no_args_is_help=True, help="Destruction certificates.")

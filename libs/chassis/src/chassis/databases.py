@@ -13,6 +13,14 @@ from psycopg import sql
 
 LOCK_SPACE = 0x1A705
 ROLES = ("owner", "api", "worker")
+AUDITOR = "invoiceos_auditor"
+"""Reads every schema and changes none; one for the whole server, as roles are."""
+ROLE_TRIES = 20
+_AT_ONCE = (
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.InternalError_,  # tuple concurrently updated
+)
 
 
 def password_of(seed: str, role: str) -> str:
@@ -21,13 +29,15 @@ def password_of(seed: str, role: str) -> str:
 
 
 def prepare(admin_url: str, schemas: list[str], password_seed: str) -> None:
-    """Create each schema and its three roles; safe to repeat, and to run at once elsewhere.
+    """Create each schema, its three roles and the auditor; safe to repeat, and to run at once
+    elsewhere.
 
     Roles may log in and nothing else: none is superuser, none bypasses row-level security.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(%s, 0)", [LOCK_SPACE])
         connection.execute("revoke create on schema public from public")
+        _ensure_role(connection, AUDITOR, password_seed)
         for schema in schemas:
             for role in ROLES:
                 _ensure_role(connection, f"{schema}_{role}", password_seed)
@@ -35,13 +45,23 @@ def prepare(admin_url: str, schemas: list[str], password_seed: str) -> None:
 
 
 def _ensure_role(connection: psycopg.Connection, role: str, seed: str) -> None:
-    exists = connection.execute("select from pg_roles where rolname = %s", [role]).fetchone()
-    action = sql.SQL("alter" if exists is not None else "create")
-    connection.execute(
-        sql.SQL(
-            "{} role {} login nosuperuser nobypassrls nocreatedb nocreaterole password {}"
-        ).format(action, sql.Identifier(role), sql.Literal(password_of(seed, role)))
-    )
+    """Create or adjust a role; again when another database's run has just done the same.
+
+    Roles belong to the server, the lock that `prepare` holds to one database of it.
+    """
+    for tries_left in reversed(range(ROLE_TRIES)):
+        exists = connection.execute("select from pg_roles where rolname = %s", [role]).fetchone()
+        action = sql.SQL("alter" if exists is not None else "create")
+        try:
+            connection.execute(
+                sql.SQL(
+                    "{} role {} login nosuperuser nobypassrls nocreatedb nocreaterole password {}"
+                ).format(action, sql.Identifier(role), sql.Literal(password_of(seed, role)))
+            )
+            return
+        except _AT_ONCE:
+            if not tries_left:
+                raise
 
 
 def _ensure_schema(connection: psycopg.Connection, schema: str) -> None:
@@ -53,8 +73,8 @@ def _ensure_schema(connection: psycopg.Connection, schema: str) -> None:
         )
     )
     connection.execute(
-        sql.SQL("grant usage on schema {} to {}, {}").format(
-            sql.Identifier(schema), names["api"], names["worker"]
+        sql.SQL("grant usage on schema {} to {}, {}, {}").format(
+            sql.Identifier(schema), names["api"], names["worker"], sql.Identifier(AUDITOR)
         )
     )
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from messaging import Kind, Refusal
+from messaging.faults import TRANSIENT, is_transient
 from money import MoneyError
 
 log = structlog.get_logger()
@@ -117,6 +118,14 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "internal_error", "Something went wrong on our side; nothing was changed")
 
 
+async def _passing(request: Request, error: Exception) -> JSONResponse:
+    """A database that restarts, say: who reads has only to ask again."""
+    if not is_transient(error):
+        return await _unexpected(request, error)
+    log.warning("request.unavailable", path=request.url.path, error=repr(error)[:500])
+    return problem(503, "unavailable", "Something this needs cannot be reached; try again shortly")
+
+
 def install(app: FastAPI) -> None:
     """Answer every failure of this application with a problem document."""
     handlers: dict[Any, Any] = {
@@ -124,6 +133,7 @@ def install(app: FastAPI) -> None:
         MoneyError: _money,
         RequestValidationError: _invalid,
         HTTPException: _http,
+        **dict.fromkeys(TRANSIENT, _passing),
         Exception: _unexpected,
     }
     for kind, handler in handlers.items():

@@ -15,6 +15,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 
+from messaging import dead_letters
 from messaging.database import Database
 from messaging.failpoints import failpoint
 from messaging.faults import pause
@@ -221,10 +222,7 @@ class Consumer:
             committing.cancel()
 
     async def _replay(self) -> None:
-        waiting = await self._database.fetchval(
-            "select exists (select from dead_letter where consumer = $1 and state = 'replaying')",
-            self.processor.group,
-        )
+        waiting = await self._database.fetchval(dead_letters.WAITING, self.processor.group)
         if waiting:
             await self.processor.replay()
 

@@ -16,6 +16,14 @@ from messaging.transaction import Tx
 
 REPLAY = "dead_letters.replay"
 """Kind of the timer that brings a key's dead letters back to the consumer."""
+_RELEASED = """
+    l.consumer = $1 and (l.state = 'replaying' or l.state = 'parked' and not exists (
+        select from dead_letter d where d.consumer = l.consumer and d.topic = l.topic
+        and d.record_key = l.record_key and d.state = 'dead'))
+"""
+"""What an operator released, and what was parked behind it since: no culprit is left before it."""
+WAITING = f"select exists (select from dead_letter l where {_RELEASED})"
+"""Whether there is anything for a consumer to replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +136,10 @@ async def _publish(tx: Tx, consumer: str, letters: Sequence[tuple[UUID, DeadLett
 
 
 async def take_for_replay(tx: Tx, consumer: str, limit: int) -> list[tuple[UUID, Any]]:
-    """Dead letters an operator released, in their order, as records again."""
+    """Dead letters that may be handled again, in their order, as records again."""
     rows = await tx.fetch(
-        """
-        select * from dead_letter where consumer = $1 and state = 'replaying'
+        f"""
+        select * from dead_letter l where {_RELEASED}
         order by topic, partition, record_offset limit $2 for update
         """,
         consumer,
@@ -174,7 +182,7 @@ async def release(tx: Tx, ids: Sequence[UUID]) -> int:
 
 
 async def settle(tx: Tx, resolved: Sequence[UUID], failed: Sequence[tuple[UUID, str]]) -> None:
-    """Record how a replay ended."""
+    """Record how a replay ended; what was still to come of a key that failed waits behind it."""
     await tx.execute(
         "update dead_letter set state = 'resolved', resolved_at = now() where id = any($1)",
         list(resolved),
@@ -187,4 +195,12 @@ async def settle(tx: Tx, resolved: Sequence[UUID], failed: Sequence[tuple[UUID, 
         """,
         [letter for letter, _ in failed],
         [error for _, error in failed],
+    )
+    await tx.execute(
+        """
+        update dead_letter set state = 'parked' where state = 'replaying'
+        and (consumer, topic, record_key) in (
+            select consumer, topic, record_key from dead_letter where id = any($1))
+        """,
+        [letter for letter, _ in failed],
     )

@@ -7,11 +7,12 @@ import asyncpg
 
 from messaging.errors import RetryLater
 
-_TRANSIENT = (
+TRANSIENT: tuple[type[Exception], ...] = (
     RetryLater,
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # also of a session that was ended while it lay in the pool
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
@@ -21,13 +22,14 @@ _TRANSIENT = (
     asyncpg.CannotConnectNowError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+"""Classes of faults that pass; `is_transient` says which of their kind do not."""
 # asyncpg reports arguments it cannot encode as an InterfaceError that is also a ValueError.
 _LASTING = (ValueError, TypeError)
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed if it is simply done again."""
-    return isinstance(error, _TRANSIENT) and not isinstance(error, _LASTING)
+    return isinstance(error, TRANSIENT) and not isinstance(error, _LASTING)
 
 
 def delay_s(failures: int, ceiling_s: float = 5.0) -> float:

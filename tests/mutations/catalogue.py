@@ -1,0 +1,11 @@
+"""All planted faults. The table of what caught them is docs/mutations.md."""
+
+from tests.mutations.planted import backbone, edge, money, schema, services
+
+MUTATIONS = (
+    *backbone.PLANTED,
+    *money.PLANTED,
+    *edge.PLANTED,
+    *services.PLANTED,
+    *schema.PLANTED,
+)

@@ -1,0 +1,59 @@
+"""The simulator itself: seeds are clean, repeatable, and it notices what is broken."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.simulator.breaking import BREAKS
+from tests.simulator.fates import Plan
+
+ROOT = Path(__file__).parents[2]
+
+
+def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulator", *arguments],
+        check=False,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("INVOICEOS_")},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+
+
+def test_seeds_are_clean_and_the_same_seed_gives_the_same_history():
+    done = simulate("--seeds", "1-6", "--jobs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = simulate("--seeds", "1-3", "--jobs", "1")
+    first = [line for line in done.stdout.splitlines() if line.startswith("seed ")]
+    assert len(first) == 6
+    assert [line for line in again.stdout.splitlines() if line.startswith("seed ")] == first[:3]
+
+
+@pytest.mark.parametrize("name", sorted(BREAKS))
+def test_a_broken_backbone_is_noticed(name):
+    done = simulate("--seeds", "1-12", "--jobs", "1", "--break", name, "--first")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "BROKEN" in done.stdout
+
+
+def test_plans_that_failed_once_are_clean():
+    done = simulate("--kept", "--jobs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("seed", range(1, 40, 6))
+def test_a_plan_is_the_same_after_a_trip_through_a_file(seed):
+    plan = Plan.of(seed)
+    assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
+
+
+def test_every_simpler_plan_is_another_one():
+    plan = Plan.of(9)
+    simpler = list(plan.simpler())
+    assert simpler
+    assert plan not in simpler
