@@ -60,6 +60,22 @@ migrate: install ## migrate the running stack's databases
 bench: install ## measure; writes a table and .local/bench.json
 	@$(BIN)/python -m tests.load $(BENCH)
 
+.PHONY: audit torture simulate mutations models
+audit: install ## look at every invariant of the running stack
+	@$(LOCAL) audit
+
+torture: install ## real faults on real processes under load; TORTURE="--minutes 30 --seed 7"
+	@$(BIN)/python -m tests.torture $(or $(TORTURE),--short)
+
+simulate: install ## the platform in virtual time, faults chosen by the seed; SEEDS=1-1000
+	@$(BIN)/python -m tests.simulator --seeds $(or $(SEEDS),1-100)
+
+mutations: install ## plant faults in the code and see that the tests notice each
+	@$(BIN)/python -m tests.mutations $(MUTATIONS)
+
+models: install ## check the three Spin models and their known-bad variants
+	@$(BIN)/python -m tests.models
+
 new-service: install ## make a service: NAME=fx-quotes
 	@$(BIN)/python deploy/scaffold.py service "$(NAME)"
 

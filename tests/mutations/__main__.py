@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Annotated
@@ -40,9 +41,12 @@ def main(
         console.print(f"written: {report.write_document(target)}")
         return
     chosen = _chosen(only)
-    kills = _run_all(chosen, jobs)
-    found = report.save(target, kills, [mutation.name for mutation in MUTATIONS])
-    shown = {kill.mutation.name: found["mutations"][kill.mutation.name] for kill in kills}
+    kills = []
+    for kill in _run_all(chosen, jobs):
+        _tell(kill)
+        report.save(target, [kill], [mutation.name for mutation in MUTATIONS])
+        kills.append(kill)
+    shown = {kill.mutation.name: kill.as_json() for kill in kills}
     console.print(f"\n{escape(report.table(shown))}\n")
     caught = sum(kill.is_caught for kill in kills)
     console.print(f"{caught} of {len(kills)} caught; written: {target}")
@@ -58,7 +62,8 @@ def _chosen(only: str) -> list[Mutation]:
     return [mutation for mutation in MUTATIONS if not names or mutation.name in names]
 
 
-def _run_all(chosen: list[Mutation], jobs: int) -> list[Kill]:
+def _run_all(chosen: list[Mutation], jobs: int) -> Iterator[Kill]:
+    """What becomes of each, in their order, as soon as it is known."""
     jobs = min(jobs, len(chosen))
     free: queue.SimpleQueue[Workbench] = queue.SimpleQueue()
     with ExitStack() as stack:
@@ -69,18 +74,15 @@ def _run_all(chosen: list[Mutation], jobs: int) -> list[Kill]:
 
         def run_one(mutation: Mutation) -> Kill:
             if failing & {mutation.suite, *_tests_of(mutation)}:
-                kill = Kill(mutation, Verdict.SUITE_FAILS_WITHOUT_IT)
-            else:
-                bench = free.get()
-                try:
-                    kill = try_out(bench, mutation)
-                finally:
-                    free.put(bench)
-            _tell(kill)
-            return kill
+                return Kill(mutation, Verdict.SUITE_FAILS_WITHOUT_IT)
+            bench = free.get()
+            try:
+                return try_out(bench, mutation)
+            finally:
+                free.put(bench)
 
         with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(run_one, chosen))
+            yield from pool.map(run_one, chosen)
 
 
 def _tests_of(mutation: Mutation) -> list[str]:

@@ -46,7 +46,7 @@ class Kill:
         }
 
 
-def save(path: Path, kills: Sequence[Kill], known_names: Sequence[str]) -> dict[str, Any]:
+def save(path: Path, kills: Sequence[Kill], known_names: Sequence[str]) -> None:
     """Replace those that were run, keep the others that still exist, in the catalogue's order."""
     try:
         kept = json.loads(path.read_text())["mutations"]
@@ -61,7 +61,6 @@ def save(path: Path, kills: Sequence[Kill], known_names: Sequence[str]) -> dict[
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1))
-    return found
 
 
 def _commit() -> str:
@@ -78,7 +77,8 @@ def table(mutations: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, kill in mutations.items():
         caught = kill["verdict"] == Verdict.CAUGHT
-        by = f"`{kill['caught_by']}`" if caught else f"**{kill['verdict']}**"
+        test = kill["caught_by"].partition("[")[0]
+        by = f"`{test}`" if caught else f"**{kill['verdict']}**"
         cells = (f"`{name}`", kill["sentence"], f"`{_short(kill['file'])}`", by)
         rows.append(f"| {' | '.join(cells)} | {kill['seconds']:.0f} |")
     return "\n".join(rows)
@@ -100,8 +100,8 @@ def write_document(path: Path) -> Path:
     kills = found["mutations"]
     caught = sum(kill["verdict"] == Verdict.CAUGHT for kill in kills.values())
     told = (
-        f"{caught} of {len(kills)} caught; {found['taken_at'][:10]}, commit {found['commit']}, "
-        f"Python {found['python']}."
+        f"{caught} of {len(kills)} caught; last run {found['taken_at'][:10]}, "
+        f"commit {found['commit']}, Python {found['python']}."
     )
     DOCUMENT.write_text(f"{before}{BEGIN}\n{told}\n\n{table(kills)}\n{END}{after}")
     return DOCUMENT

@@ -99,6 +99,8 @@ async def test_each_tenant_gets_its_own_events_only(
     await dispatcher.settle()
     assert len(receiver.at("/ours")) == 1
     assert receiver.at("/theirs") == []
+    queued = await unit.worker.fetch("select tenant_id from webhook_delivery")
+    assert [row["tenant_id"] for row in queued] == [ours]
 
 
 async def test_a_failing_receiver_is_tried_again_with_the_same_id_and_a_new_timestamp(

@@ -131,15 +131,16 @@ async def test_the_database_refuses_a_debit_on_a_liability_and_amounts_out_of_ra
 ) -> None:
     add = """insert into posting (tenant_id, transaction_id, sequence, line, account, asset,
         amount_minor, balance_minor) values ($1, $1, 1, 1, $2, $3, $4, $5)"""
-    for account, asset, amount, balance in (
-        ("2100", "USDC", 5, 5),
-        ("1200", "USDC", 0, 0),
-        ("1200", "USDC", 10**18 + 1, 0),
-        ("1234", "USDC", 5, 5),
-        ("1200", "usdc", 5, 5),
+    for constraint, account, asset, amount, balance in (
+        ("posting_check", "2100", "USDC", 5, 5),
+        ("posting_amount_minor_check", "1200", "USDC", 0, 0),
+        ("posting_amount_minor_check", "1200", "USDC", 10**18 + 1, 0),
+        ("account_code_check", "1234", "USDC", 5, 5),
+        ("asset_code_check", "1200", "usdc", 5, 5),
     ):
-        with pytest.raises(asyncpg.CheckViolationError):
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
             await ledger.worker.pool.execute(add, Tx.new_id(), account, asset, amount, balance)
+        assert refused.value.constraint_name == constraint
 
 
 async def test_a_tenant_sees_its_own_books_only(

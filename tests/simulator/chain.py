@@ -341,6 +341,14 @@ class SimChain:
         return len(self._pending)
 
     @property
+    def last_paid_number(self) -> int:
+        """The newest block that holds a payment to us; 0 where none does.
+
+        Only who has read this far, with nothing `waiting`, can know the `truth`.
+        """
+        return max((one.block_number for one in self.truth()), default=0)
+
+    @property
     def head(self) -> Block:
         """The newest block."""
         return self._blocks[-1]

@@ -151,6 +151,7 @@ _KAFKA: dict[str, float] = {
 }
 _CHAIN: dict[str, float] = {
     "reorganised": 0.1,
+    "chased": 0.5,
     "shorter": 0.3,
     "dropped": 0.2,
     "later": 0.3,
@@ -257,7 +258,8 @@ class Fates:
         while self._plan.crash_every_s is not None:
             await asyncio.sleep(self._chooser.expovariate(1 / self._plan.crash_every_s))
             victims = [p.node for p in self._cluster.processes.values() if p.node.alive]
-            for node in self._chooser.sample(victims, self._chooser.choice((1, 1, 1, 2))):
+            wanted = self._chooser.choice((1, 1, 1, 2))
+            for node in self._chooser.sample(victims, min(wanted, len(victims))):
                 self._cluster.crash(node)
 
     async def _pauses(self) -> None:

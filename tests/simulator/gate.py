@@ -41,6 +41,7 @@ FAULTS = (
 LOCK_TIMEOUT_S = 10.0
 IDLE_IN_TRANSACTION_S = 30.0
 """As `Database.open` asks of the server, which counts real seconds; here they are virtual."""
+COMMIT_S = 0.0002
 _PATIENCE_S = 0.004
 _TIMELESS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "select seq,", "connect")
 """Statements that never ask the server for the time."""
@@ -119,6 +120,9 @@ class Gate:
         turn = self._chooser.choice(ready)
         self.waiting.remove(turn)
         self.running.append(turn)
+        if turn.what.startswith("COMMIT"):
+            # Two transactions, one after the other, are never of the same moment.
+            self._loop.jump(self._loop.time() + COMMIT_S)
         if not turn.what.startswith(_TIMELESS):
             self._set_clock()
         turn.go.set_result(None)
@@ -176,6 +180,8 @@ class Gate:
         if _INSIDE.get():
             return await run()
         node = NODE.get()
+        if node is not None and not node.alive:
+            await self._loop.create_future()  # the step in which it died goes no further
         if self._chance(self.faults.slow, node):
             self._reached("database.slow")
             await asyncio.sleep(self._chooser.uniform(0, 2))

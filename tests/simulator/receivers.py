@@ -143,7 +143,7 @@ class Receivers:
             await _time_out(timeout_s)
         if self._happens(faults.slow, "receiver.slow"):
             await asyncio.sleep(self._chooser.uniform(0.2, 0.95) * timeout_s)
-        status, headers, taken = self._verdict(post.url)
+        status, headers, taken = self._verdict(post)
         if self._happens(faults.timed_out_after, "receiver.timed_out_after"):
             self._take(post, None, taken=True)
             await _time_out(timeout_s)
@@ -155,8 +155,9 @@ class Receivers:
         endless = self._happens(faults.slow_body, "receiver.slow_body")
         return _Response(status, headers, b"answered", endless=endless)
 
-    def _verdict(self, url: str) -> tuple[int, dict[str, str], bool]:
+    def _verdict(self, post: "_Post") -> tuple[int, dict[str, str], bool]:
         """Status, headers, and whether the event was taken."""
+        url = post.url
         if url not in self.gone and self._happens(self.faults.gone):
             self.gone.add(url)
         if url in self.gone:
@@ -166,15 +167,17 @@ class Receivers:
             status = self._chooser.choice([500, 502, 503, 504])
             return status, {}, self._chooser.random() < 0.5
         if self._happens(self.faults.throttled, "receiver.throttled"):
-            return 429, {"Retry-After": self._retry_after()}, False
+            return 429, {"Retry-After": self._retry_after(post)}, False
         if self._happens(self.faults.redirected, "receiver.redirected"):
             status = self._chooser.choice([301, 302, 307, 308])
             return status, {"Location": "https://elsewhere.example.org/"}, False
         return self._chooser.choice([200, 201, 202, 204]), {}, True
 
-    def _retry_after(self) -> str:
+    def _retry_after(self, post: "_Post") -> str:
+        """In seconds, as a date by the sender's own clock, or as nonsense."""
         seconds = self._chooser.randint(0, self.faults.retry_after_s_max)
-        date = (self._now() + timedelta(seconds=seconds)).astimezone(UTC)
+        sent_at = datetime.fromtimestamp(int(post.headers["webhook-timestamp"]), UTC)
+        date = sent_at + timedelta(seconds=seconds)
         return self._chooser.choice([str(seconds), format_datetime(date, usegmt=True), "soon"])
 
     def _take(self, post: "_Post", status: int | None, *, taken: bool) -> None:

@@ -185,12 +185,13 @@ class Simulation:
         findings = [
             finding
             for client in self.clients
-            for finding in await verdict(client, self.chain.truth(), now=self.now())
+            for finding in await verdict(client, self.chain.truth(), now=self.now(), lived_out=True)
         ]
         findings += verdict_of_webhooks(
             self.receivers, self._events_wanted(), tolerance_s=abs(self.plan.skew_s) + 60
         )
-        findings += verdict_of_mails(self.mail)
+        announced = {one for client in self.clients for one in client.announced}
+        findings += verdict_of_mails(self.mail, announced)
         making_blocks.cancel()
         limits.cancel()
         return findings
@@ -277,6 +278,8 @@ class Simulation:
         ]
         if not self.kafka.drained(groups):
             return "records are unread"
+        if self.chain.waiting or self._swept() < self.chain.last_paid_number:
+            return "payments are not seen yet"
         limit = self.now() + timedelta(seconds=SOON_S)
         unsent = " union all ".join(
             f"select '{schema}.outbox', count(*) from {schema}.outbox union all "
@@ -292,6 +295,13 @@ class Simulation:
         rows = self.gate._monitor.execute(unsent + more, {"limit": limit}).fetchall()
         left = {name: count for name, count in rows if count}
         return f"{left}" if left else ""
+
+    def _swept(self) -> int:
+        """The last block that was looked at; -1 before the first."""
+        row = self.gate._monitor.execute(
+            "select max(number) from provider_orchestrator.chain_cursor"
+        ).fetchone()
+        return -1 if row is None or row[0] is None else int(row[0])
 
     def _where_everybody_stands(self) -> Iterator[str]:
         """For whoever has to find out why nothing goes on: what each task waits for."""

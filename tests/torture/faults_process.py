@@ -38,6 +38,8 @@ POINTS: dict[str, Sequence[str]] = {
 }
 REACHED_SECONDS = 20
 """Longest wait for an armed process to come by its point; then it is killed where it is."""
+CHURNS = 2
+"""Times a second process joins and leaves in one strike."""
 PAUSE_SECONDS = 14
 """Longer than a relay's lease and than the broker's session of a consumer (10 s each)."""
 _POLL_SECONDS = 0.05
@@ -217,7 +219,7 @@ class JoinAndLeave:
                 if chooser.random() < 0.4:
                     child.send(signal.SIGKILL)
             arena.hit(f"{service} joined and left")
-            if number == 3:
+            if number == CHURNS:
                 return 2 * number
         raise AssertionError
 

@@ -15,7 +15,6 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +34,7 @@ console = Console(highlight=False, soft_wrap=True)
 PROGRAM = (sys.executable, str(Path(__file__).with_name("fork_server.py")))
 SAY_SECONDS = 20
 DRAIN_SECONDS = 240
+LANES = 8
 
 
 @dataclass
@@ -172,17 +172,17 @@ def main(
 async def _storm(arena: Arena, tally: Tally, count: int, judge_every: int, say: Any) -> None:
     journal = arena.folder / "journal.jsonl"
     async with loading(arena, journal, random.Random(tally.seed)) as load:
-        tally.work = load.counts
+        tally.work, load.lanes, load.pause_seconds = load.counts, LANES, 0.05
         await Storm(arena, load, tally, count, judge_every, say).run()
 
 
 def _report(tally: Tally) -> None:
-    causes: Sequence[str] = sorted(
-        {cause for deaths in tally.deaths().values() for cause in deaths}
-    )
-    table = Table("died of", *tally.deaths())
-    for cause in causes:
-        table.add_row(cause, *(str(deaths[cause]) for deaths in tally.deaths().values()))
+    table = Table("service", "at an await", "at a named point", "at any moment", "by itself")
+    for service, deaths in tally.deaths().items():
+        awaits, moments = deaths["await"], deaths["moment"]
+        alone = sum(number for cause, number in deaths.items() if cause.startswith("ended"))
+        points = deaths.total() - awaits - moments - alone
+        table.add_row(service, *map(str, (awaits, points, moments, alone)))
     console.print(table)
     for finding in tally.findings[:40]:
         console.print(f"[bold red]breach:[/] {escape(f'{finding.rule}: {finding.what}')}")

@@ -3,6 +3,8 @@
 from tests.mutations.mutation import Mutation
 
 _BACKBONE = "libs/messaging/src/messaging/migrations/0000_pre_messaging.sql"
+_TENANCY = "libs/messaging/src/messaging/migrations/0001_pre_auditor.sql"
+"""Holds the procedure that is in force when the services make their tables."""
 _INVOICE = "services/invoice/migrations/0001_pre_invoice.sql"
 _LEDGER = "services/reserve-ledger/migrations/0001_pre_ledger.sql"
 _FACTORY = "services/wallet-factory/migrations/0001_pre_wallets.sql"
@@ -19,7 +21,7 @@ PLANTED = (
     Mutation(
         name="row-security-not-forced",
         sentence="Row-level security does not bind the owner of a table.",
-        file=_BACKBONE,
+        file=_TENANCY,
         old="    execute format('alter table %s force row level security', target);\n",
         new="",
         suite="tests/reserve_ledger/test_store.py"
@@ -28,7 +30,7 @@ PLANTED = (
     Mutation(
         name="tenant-forgotten",
         sentence="Row-level security shows every tenant's rows to everybody.",
-        file=_BACKBONE,
+        file=_TENANCY,
         old=_POLICY,
         new="using (true)'",
         suite="tests/invoice/test_store.py::test_a_tenant_sees_and_changes_only_its_own_rows",
@@ -36,7 +38,7 @@ PLANTED = (
     Mutation(
         name="no-tenant-means-all",
         sentence="A transaction for which no tenant was named sees everybody's rows.",
-        file=_BACKBONE,
+        file=_TENANCY,
         old=_POLICY,
         new=_POLICY.replace(
             "using (", "using (coalesce(current_setting(''app.tenants'', true), '''') = '''' or "

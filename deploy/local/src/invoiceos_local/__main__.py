@@ -105,14 +105,24 @@ def demo() -> None:
 @app.command()
 def migrate() -> None:
     """Migrates the databases of the running stack."""
+    _operate("migrate", "--all")
+
+
+@app.command()
+def audit() -> None:
+    """Looks at every invariant of the running stack."""
+    _operate("audit")
+
+
+def _operate(*arguments: str) -> None:
+    """Runs an operator's command on the running stack, and ends as it ends."""
     state = State.load(data_folder())
     if state.status != "ready":
-        console.print("[bold red]Nothing is running:[/] make up starts it and migrates by itself.")
+        console.print("[bold red]Nothing is running:[/] make up starts everything.")
         raise typer.Exit(1)
     command = str(Path(sys.executable).with_name("invoiceos"))
-    done = subprocess.run(
-        [command, "migrate", "--all"], env={**os.environ, **state.administration}, check=False
-    )
+    environment = {**os.environ, **state.administration}
+    done = subprocess.run([command, *arguments], env=environment, check=False)
     raise typer.Exit(done.returncode)
 
 

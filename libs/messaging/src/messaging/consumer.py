@@ -59,6 +59,14 @@ class Offsets(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is no
         self.joined = True
         self._processor.abort.clear()
 
+    def busy(self) -> None:
+        """A batch was polled: from here on, not from its handler on, a rebalance waits for it."""
+        self._idle.clear()
+
+    def idle(self) -> None:
+        """The next poll begins: nothing is in flight, even where no handler was reached."""
+        self._idle.set()
+
     async def handle(self, records: Sequence[Any]) -> None:
         """Process a batch; on failure seek back to its beginning."""
         self._idle.clear()
@@ -171,10 +179,14 @@ class Consumer:
         self.offsets.consumer = consumer
         self._last_poll = time.monotonic()
         LAST_POLL.labels(self.processor.group).set_to_current_time()
+        self.offsets.idle()
         polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
         if self._draining:
             return ()
-        return tuple(itertools.chain(*polled.values()))
+        batch = tuple(itertools.chain(*polled.values()))
+        if batch:
+            self.offsets.busy()
+        return batch
 
     async def drain(self) -> None:
         """Take no more records, finish the batch in flight and commit its offsets."""

@@ -22,7 +22,11 @@ class OrchestratorSettings(Settings):
     """Settings of the Tempo adapter and its health."""
 
     tempo_rpc_url: str
-    """JSON-RPC over HTTP of a node that is ours, or of several behind one address."""
+    """JSON-RPC over HTTP of a node that is ours, or of several behind one address.
+
+    One request must be answered by one node: a batch whose parts go to several hides money where
+    one of them lags, and says nothing of it.
+    """
     tempo_ws_url: str = ""
     """WebSocket of the same chain, for speed only; without it the sweep finds everything."""
     tempo_chain_id: Annotated[int, Field(ge=1, le=2**53)]
@@ -41,7 +45,10 @@ class OrchestratorSettings(Settings):
     tempo_log_range_max: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Blocks a sweep looks at, at most."""
     tempo_start_block: Annotated[int, Field(ge=0)] | None = None
-    """First block to sweep when nothing was swept before; the present head where not given."""
+    """First block to sweep when nothing was swept before; the present head where not given.
+
+    Give it in production: what was paid before the first sweep is never seen otherwise.
+    """
     tempo_stall_s: Annotated[float, Field(ge=0)] = 0
     """Seconds without a new block that count as a fault of the provider; 0 never counts them."""
     tempo_open_s: Annotated[float, Field(gt=0, le=3600)] = 60

@@ -1,5 +1,6 @@
 """JSON-RPC over HTTP: batches, deadlines, and three ways to fail."""
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ class RpcClient:
     def __init__(self, url: str, *, timeout_s: float) -> None:
         """The deadline is for each HTTP request as a whole."""
         self._url = url
+        self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(
             timeout=timeout_s, headers={"Content-Type": "application/json"}, trust_env=False
         )
@@ -91,8 +93,10 @@ class RpcClient:
     async def _post(self, body: bytes) -> bytes:
         started = time.perf_counter()
         try:
-            response = await self._http.post(self._url, content=body)
-        except httpx.HTTPError as error:
+            # httpx counts its limit anew for each piece: a node that drips would never exceed it.
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._http.post(self._url, content=body)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}"[:300]) from error
         finally:
             self._spent_s += time.perf_counter() - started
