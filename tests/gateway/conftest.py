@@ -218,6 +218,7 @@ def settings_for(place: ServiceDatabase, upstreams: Upstreams, **more: Any) -> G
     }
     given: dict[str, Any] = {
         "environment": "test",
+        "public_url": "http://127.0.0.1:8080",
         "database_api_url": place.url("api"),
         "database_worker_url": place.url("worker"),
         "internal_token_private_key": SEED,

@@ -13,6 +13,7 @@ import pytest
 from messaging import Database, Processor, Subscriptions, Tx
 from messaging.processing import GaveUp
 from messaging.records import read
+from reserve_ledger import store
 from reserve_ledger.app import service
 from reserve_ledger.commands.book_payments import book_payments
 from testkit.service import ServiceUnderTest, record_of
@@ -20,6 +21,10 @@ from testkit.service import ServiceUnderTest, record_of
 TEN = 10_000_000
 HASH = b"\x07" * 32
 ZERO = bytes(32)
+WAITS = """
+select exists (select from pg_stat_activity
+               where datname = current_database() and wait_event_type = 'Lock')
+"""
 
 
 async def enter(connection: Any, tenant: UUID, legs: list[tuple[str, int]], **change: Any) -> None:
@@ -194,6 +199,20 @@ async def test_a_poll_of_500_payments_is_a_handful_of_statements(
     assert await ledger.worker.fetchval("select count(*) from ledger_transaction") == 501
     writes = [s for s in statements if "account_balance" in s and "insert" in s]
     assert len(writes) == 1
+    await auditor.sound()
+
+
+async def test_books_that_are_being_posted_to_are_waited_for(
+    ledger: ServiceUnderTest, payer: Any, auditor: Any
+) -> None:
+    await ledger.receives(payer.succeeded(Tx.new_id(), TEN))
+    async with ledger.worker.transaction() as tx:
+        await store.lock_heads(tx, [payer.tenant_id])
+        posting = asyncio.create_task(ledger.receives(payer.succeeded(Tx.new_id(), TEN)))
+        while not (posting.done() or await ledger.worker.fetchval(WAITS)):
+            await asyncio.sleep(0.005)
+        assert not posting.done()
+    await posting
     await auditor.sound()
 
 

@@ -354,7 +354,10 @@ class Gate:
         now = self._loop.time()
         if now != self._clock_at:
             self._clock_at = now
-            self._monitor.execute("select setval('simclock.micros', %s)", [int(now * 1e6) + 1])
+            # libpq itself: this runs before half of all statements.
+            self._monitor.pgconn.exec_(
+                b"select setval('simclock.micros', %d)" % (int(now * 1e6) + 1)
+            )
 
     def notified(self, channel: str) -> None:
         """What NOTIFY does, at a moment of ours and not of the socket's."""
@@ -388,6 +391,8 @@ class SimConnection(asyncpg.Connection):
         self.gate = _gate
         self.node = NODE.get()
         self.context = contextvars.copy_context()
+        # Made while its own opening passes the gate; what begins in it later has to wait there.
+        self.context.run(_INSIDE.set, False)
         self.pid = self._protocol.backend_pid if self._protocol is not None else 0
         self.pid = self.get_server_pid()
         self.last = self.gate._loop.time()

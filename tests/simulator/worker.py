@@ -1,8 +1,10 @@
 """A process that runs seeds, on a database of its own."""
 
+import ctypes
 import json
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,17 @@ KEPT = Path(__file__).parent / "kept"
 """Plans that failed once, made small; they are run for ever."""
 REPEAT_EVERY = 20
 """Every so many seeds one is run twice."""
+PR_SET_PDEATHSIG = 1
+"""Of Linux; elsewhere a worker may outlive a parent that was killed."""
 _databases: Any = None
 _show = False
 
 
 def begin(url: str, counter: Any, show: bool, broken: str) -> None:
-    """Once a process."""
+    """Once a process; it ends with the one that asked for it."""
     global _databases, _show
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if broken:
         BREAKS[broken]().__enter__()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -481,8 +481,7 @@ RESERVE_LEDGER = (
         file=f"{_LEDGER}/store.py",
         old=_LOCK_HEADS,
         new=_READ_HEADS,
-        suite=f"{_LEDGER_TESTS}/test_store.py"
-        "::test_two_processes_that_post_for_the_same_tenants_agree",
+        suite=f"{_LEDGER_TESTS}/test_store.py::test_books_that_are_being_posted_to_are_waited_for",
     ),
     Mutation(
         name="statement-lies",

@@ -26,13 +26,15 @@ class Receiver:
         app.router.add_post("/hook", self._take)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await self._site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hook"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop listening."""
+        """Stop listening; hang up once a connection that was just accepted is known too."""
+        await self._site.stop()
+        await asyncio.sleep(0.05)
         await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:

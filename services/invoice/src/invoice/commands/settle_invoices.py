@@ -32,13 +32,7 @@ async def settle_invoices(tx: Tx, events: Sequence[Received[Any]]) -> None:
         tx.stage((fact, event.id) for fact in facts)
     changed = [(before[key], after) for key, after in states.items() if after is not before[key]]
     await save_money(tx, changed)
-    tx.schedule(
-        timer
-        for old, new in changed
-        if old.expires_at != new.expires_at
-        for timer in timers_of(new)
-        if timer.kind == EXPIRY
-    )
+    tx.schedule(timer for old, new in changed for timer in _timers_anew(old, new))
 
 
 async def save_money(tx: Tx, changed: Sequence[tuple[Invoice, Invoice]]) -> None:
@@ -69,6 +63,18 @@ def timers_of(invoice: Invoice) -> Iterator[Timer]:
     for kind, at in ((DUE, invoice.terms.due_at), (EXPIRY, invoice.expires_at)):
         if at is not None:
             yield Timer(kind, str(invoice.id), invoice.tenant_id, at, {"at": at.isoformat()})
+
+
+def _timers_anew(old: Invoice, new: Invoice) -> Iterator[Timer]:
+    """Dates that were moved, and all of them where an invoice is owed again.
+
+    While it was settled they passed without effect, perhaps in this very moment: our time was
+    taken before we had the row.
+    """
+    owed_again = old.is_settled and not new.is_settled
+    for timer in timers_of(new):
+        if owed_again or (timer.kind == EXPIRY and old.expires_at != new.expires_at):
+            yield timer
 
 
 async def pass_due_dates(tx: Tx, timers: Sequence[Timer]) -> None:
