@@ -29,6 +29,7 @@ FAST: Mapping[str, Mapping[str, str]] = {
         "INVOICEOS_WEBHOOK_RETRY_S": ",".join(["0", "1", "2", "4", "8", *["8"] * 30]),
         "INVOICEOS_MAIL_RETRY_S": ",".join(["0", "1", "2", "4", "8", *["8"] * 30]),
         "INVOICEOS_WEBHOOK_TIMEOUT_S": "5",
+        "INVOICEOS_MAIL_TIMEOUT_S": "6",
     },
 }
 

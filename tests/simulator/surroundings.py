@@ -122,7 +122,6 @@ def installed(
             (messaging.relay, "MEASURE_EVERY_S", 60.0),
             (notification.providers.mail_loop, "POLL_S", idle_s),
             (notification.providers.webhook_loop, "POLL_S", idle_s),
-            (notification.providers.mail_loop, "LEASE_S", 60),
             (anyio.to_thread, "run_sync", _inline),
         ):
             stack.enter_context(mock.patch.object(target, name, value))

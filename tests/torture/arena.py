@@ -34,6 +34,8 @@ READY_SECONDS = 120
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     GATEWAY: {"INVOICEOS_RATE_LIMIT_PER_SECOND": "0"},
     "provider-orchestrator": {"INVOICEOS_TEMPO_OPEN_S": "1"},
+    # A mail that a killed process had claimed is free again after its lease: 30 s and five of these.
+    "notification": {"INVOICEOS_MAIL_TIMEOUT_S": "5"},
 }
 _POLL_SECONDS = 0.05
 _PROBE_SECONDS = 2

@@ -10,6 +10,8 @@ from pydantic_settings import NoDecode
 from chassis.settings import Environment, Settings, load
 
 _KEY_BYTES = 32
+MAIL_BATCH_S_MAX = 30
+"""After so long the rest of a batch of mails is left for another."""
 Seconds = Annotated[int, Field(ge=0, le=7 * 86_400)]
 
 
@@ -46,6 +48,11 @@ class NotificationSettings(Settings):
     """An endpoint that failed for so long without one success is disabled."""
     webhook_secret_overlap_s: Annotated[int, Field(ge=0)] = 86_400
     """How long the old secret signs too after a rotation."""
+
+    @property
+    def mail_lease_s(self) -> int:
+        """Seconds a claimed mail belongs to one process: well above what a batch of them takes."""
+        return MAIL_BATCH_S_MAX + 5 * self.mail_timeout_s
 
     @property
     def webhook_lease_s(self) -> int:

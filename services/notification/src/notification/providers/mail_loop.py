@@ -22,7 +22,6 @@ log = structlog.get_logger()
 POLL_S = 0.5
 CLAIM_MAX = 100
 PER_TENANT_MAX = 25
-LEASE_S = 600
 
 
 class Server(Protocol):
@@ -85,7 +84,9 @@ class Postman:
         """Take what is due."""
         async with self._database.transaction() as tx:
             await store.release_expired(tx, CLAIM_MAX)
-            return await store.claim_mails(tx, CLAIM_MAX, PER_TENANT_MAX, LEASE_S)
+            return await store.claim_mails(
+                tx, CLAIM_MAX, PER_TENANT_MAX, self._settings.mail_lease_s
+            )
 
 
 async def send_mails(runtime: Runtime) -> None:

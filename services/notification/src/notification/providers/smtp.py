@@ -11,11 +11,9 @@ from chassis.sealing import Sealer
 from chassis.settings import Environment
 from notification.domain.mails import MailClaim, MailOutcome, MailState
 from notification.providers.mail_message import compose, open_recipient
-from notification.settings import NotificationSettings
+from notification.settings import MAIL_BATCH_S_MAX, NotificationSettings
 
 PERMANENT = 500
-BATCH_S_MAX = 120
-"""After so long the rest of a batch is left for another; well below the lease."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _LOST = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, TimeoutError, OSError)
 
@@ -69,7 +67,7 @@ class MailServer:
         try:
             await server.connect()
             for claim, email, message in written:
-                if time.monotonic() - begun > BATCH_S_MAX:
+                if time.monotonic() - begun > MAIL_BATCH_S_MAX:
                     break
                 outcome = await self._send_one(server, claim, email, message)
                 outcomes.append(outcome)
