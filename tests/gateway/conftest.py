@@ -16,7 +16,7 @@ import uvicorn
 from aiohttp import web
 from yarl import URL
 
-from chassis.application import build
+from chassis.application import build, http_server
 from chassis.auth import Caller, TokenReader
 from gateway.app import service
 from gateway.settings import GatewaySettings, public_key_of
@@ -243,11 +243,7 @@ async def running(
     app = build(service, settings_for(place, upstreams, **more))
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = _Server(
-        uvicorn.Config(
-            app, http="httptools", access_log=False, log_config=None, server_header=False
-        )
-    )
+    server = _Server(http_server(app))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         assert not serving.done(), serving

@@ -116,26 +116,35 @@ def _calm_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def http_server(app: FastAPI, **where: Any) -> uvicorn.Config:
+    """How every service speaks HTTP, whatever address and loop it is given."""
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=75,  # longer than the gateway and load balancers keep theirs
+        proxy_headers=False,  # nobody is believed about where a request comes from
+        server_header=False,
+        h11_max_incomplete_event_size=65_536,
+        **where,
+    )
+
+
 def serve(service: Service) -> None:
     """Run a service until SIGTERM or SIGINT, then drain it."""
     settings = load(service.settings)
     logs.configure(service.name, settings.log_level)
     telemetry.configure(service.name, version_of(service), settings.otlp_endpoint)
-    config = uvicorn.Config(
-        build(service, settings),
-        host=settings.http_host,
-        port=settings.http_port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=int(settings.drain_seconds),
-        timeout_keep_alive=75,  # longer than the gateway and load balancers keep theirs
-        proxy_headers=False,  # nobody is believed about where a request comes from
-        server_header=False,
-        h11_max_incomplete_event_size=65_536,
+    server = uvicorn.Server(
+        http_server(
+            build(service, settings),
+            host=settings.http_host,
+            port=settings.http_port,
+            loop="uvloop",
+            timeout_graceful_shutdown=int(settings.drain_seconds),
+        )
     )
-    server = uvicorn.Server(config)
     _calm_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         failpoints.count_steps(runner.get_loop())

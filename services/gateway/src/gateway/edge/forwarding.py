@@ -13,8 +13,8 @@ from gateway.edge.rejection import Rejection
 _CONNECT_S = 2.0
 _POOL_WAIT_S = 5.0
 _KEEPALIVE_S = 3.0
-"""Shorter than the five seconds after which uvicorn hangs up, so that a request never meets a
-connection that is just being closed."""
+"""Shorter than any server keeps a connection (services 75 s, a bare uvicorn 5 s), so that a request
+never meets one that is just being closed."""
 _CONNECTIONS_MAX = 2000
 _CONNECTIONS_PER_SERVICE = 400
 _ANSWER_BYTES_MAX = 32 * 1024 * 1024
