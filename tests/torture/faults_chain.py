@@ -6,6 +6,8 @@ import asyncio
 import random
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.torture.arena import Arena, Fault, NotBack
@@ -27,6 +29,16 @@ class Always:
         return None
 
 
+@asynccontextmanager
+async def no_mining(node: Node) -> AsyncIterator[None]:
+    """A block mined while anvil goes back leaves a hole in the chain that it then has."""
+    await node.call("evm_setAutomine", False)
+    try:
+        yield
+    finally:
+        await node.call("evm_setAutomine", True)
+
+
 @dataclass(frozen=True)
 class Reorganised(Always):
     """Blocks are replaced by empty ones of the same height."""
@@ -44,7 +56,8 @@ class Reorganised(Always):
                 height = int(await node.call("eth_blockNumber"), 16)
                 depth = min(chooser.randint(1, self.deepest), height - KEPT_BLOCKS)
                 if depth > 0:
-                    await node.call("anvil_reorg", depth, [])
+                    async with no_mining(node):
+                        await node.call("anvil_reorg", depth, [])
                     points += depth
                 await asyncio.sleep(chooser.uniform(*self.calm_seconds))
         arena.hit("blocks taken back", points)
@@ -67,13 +80,9 @@ class Restored(Always):
                 snapshot = await node.call("evm_snapshot")
                 before = int(await node.call("eth_blockNumber"), 16)
                 await asyncio.sleep(chooser.uniform(*self.seconds))
-                # A block mined while anvil reverts leaves a hole in the chain it then has.
-                await node.call("evm_setAutomine", False)
-                try:
+                async with no_mining(node):
                     points += int(await node.call("eth_blockNumber"), 16) - before
                     await node.call("evm_revert", snapshot)
-                finally:
-                    await node.call("evm_setAutomine", True)
                 await node.call("anvil_mine", "0x1")
                 await asyncio.sleep(chooser.uniform(*self.seconds))
         arena.hit("blocks forgotten", points)
