@@ -56,17 +56,13 @@ def _plans(chosen: Any) -> list[dict[str, Any]]:
 
 
 def _run(chosen: Any) -> int:
-    from tests.simulator.database import make_template, roomy_memory, server
+    from tests.simulator.database import make_template, server
     from tests.simulator.report import Report
 
     plans = _plans(chosen)
     report = Report(planned=len(plans))
     end = time.monotonic() + chosen.minutes * 60 if chosen.minutes else None
-    memory = roomy_memory()
-    with (
-        TemporaryDirectory(prefix="invoiceos-simulator-", dir=memory) as folder,
-        server(Path(folder)) as url,
-    ):
+    with TemporaryDirectory(prefix="invoiceos-simulator-") as folder, server(Path(folder)) as url:
         make_template(url)
         for outcome in _outcomes(url, plans, chosen, end):
             report.add(outcome)

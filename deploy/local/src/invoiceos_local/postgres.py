@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from invoiceos_local.errors import Unavailable
+from invoiceos_local.memory import folder_in_memory
 from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.processes import Child, Command, Processes, wait_until, write_private
 
@@ -39,7 +40,10 @@ def _closed_to_others(path: Path) -> bool:
 
 
 class Postgres:
-    """A server whose data lies in `<folder>/postgres`; the superuser's password is made once."""
+    """A server whose data lies in `<folder>/postgres`; the superuser's password is made once.
+
+    Without `fsync` nobody counts on the data: they lie in memory, where it has room.
+    """
 
     def __init__(
         self,
@@ -99,6 +103,13 @@ class Postgres:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._password_file.exists():
             write_private(self._password_file, secrets.token_hex(24))
+        memory = None if self._fsync else folder_in_memory()
+        if memory is not None:
+            memory.chmod(0o711)  # the account passes through it
+            (memory / "data").mkdir(mode=0o700)
+            if self._data.is_symlink():  # of a process that is gone, and its data with it
+                self._data.unlink()
+            self._data.symlink_to(memory / "data")
         self._own_by_account()
         arguments = [
             *(str(binaries / "initdb"), "--pgdata", str(self._data), "--username", SUPERUSER),
@@ -117,7 +128,8 @@ class Postgres:
 
     def _command(self, arguments: list[str]) -> Command:
         as_root = os.geteuid() == 0
-        closed = as_root and (_closed_to_others(self._data) or _closed_to_others(_binaries()))
+        needed = (self._data, self._password_file, _binaries())
+        closed = as_root and any(_closed_to_others(path) for path in needed)
         return Command(
             arguments,
             environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},

@@ -1,5 +1,6 @@
 """A database of its own for each test that wants one, cloned from a migrated template."""
 
+import hashlib
 import uuid
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from chassis.databases import migrate, password_of, prepare
+from chassis.databases import migrate, migration_folders, password_of, prepare
 
 SEED = "tests"
 
@@ -39,7 +40,7 @@ class ServiceDatabase:
 
 def create_database(server_url: str, schema: str) -> ServiceDatabase:
     """A migrated database; the first of a schema becomes the template of the others."""
-    template = f"template_{schema}"
+    template = f"template_{schema}_{_state_of(schema)}"
     name = f"{schema}_{uuid.uuid4().hex[:10]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(71, hashtext(%s))", [template])
@@ -47,11 +48,17 @@ def create_database(server_url: str, schema: str) -> ServiceDatabase:
         if known.fetchone() is None:
             _make_template(connection, server_url, schema, template)
         connection.execute(
-            sql.SQL("create database {} template {}").format(
+            sql.SQL("create database {} template {} strategy = file_copy").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
     return ServiceDatabase(_on(server_url, name), schema, name)
+
+
+def _state_of(schema: str) -> str:
+    """Names the migrations as they are now: a server that outlives a change keeps both."""
+    paths = [path for folder in migration_folders(schema) for path in sorted(folder.glob("*.sql"))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:10]
 
 
 def _make_template(
