@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from chassis.documents import asyncapi
+from chassis.documents import asyncapi, partner_asyncapi
 from chassis.runtime import Service
 from invoiceos_contracts import EVENTS, owned_by
 
@@ -101,3 +101,15 @@ def test_the_document_checked_in_is_the_generated_one(name: str) -> None:
     path = FOLDER / "asyncapi" / f"{name}.json"
     assert path.exists(), f"{path} is missing: run `make contracts`"
     assert json.loads(path.read_text()) == asyncapi(service_named(name)), "run `make contracts`"
+
+
+def test_the_partners_document_is_whole_and_is_the_one_checked_in() -> None:
+    document = partner_asyncapi()
+    assert json.loads((FOLDER / "asyncapi" / "partner.json").read_text()) == document
+    for reference in references(document):
+        assert resolve(document, reference) is not None
+    for message in document["components"]["messages"].values():
+        schema = resolve(document, message["payload"]["$ref"])
+        for example in message["examples"]:
+            jsonschema.validate(example["payload"], schema)
+    assert events_of(document, "send") == ["InvoiceRequest"]

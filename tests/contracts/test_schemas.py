@@ -1,14 +1,17 @@
 """What is checked in is what the code says, and old messages of every version still parse."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from chassis.documents import _file_name, schema_of
+from chassis.documents import _file_name, request_schema, schema_of
 from invoiceos_contracts import EVENTS, Event, topics
+from invoiceos_contracts.partner_v1 import InvoiceRequest
+from invoiceos_contracts.registry import FAMILIES, TopicFamily, topics_of
 from invoiceos_contracts.samples import sample
 
 FOLDER = Path(__file__).resolve().parents[2] / "contracts"
@@ -33,13 +36,14 @@ def test_the_schema_checked_in_is_the_one_the_model_has(event: type[Event]) -> N
 
 def test_every_file_checked_in_belongs_to_an_event() -> None:
     known = {f"{event.OWNER}/{_file_name(event)}.json" for event in EVENTS.values()}
+    known.add("partner/InvoiceRequest.v1.json")
     found = {
         path.relative_to(FOLDER / "schemas").as_posix()
         for path in (FOLDER / "schemas").rglob("*.json")
     }
     assert found == known, "an event that was published stays: bring its model back"
     goldens = {path.name for path in (FOLDER / "golden").glob("*.json")}
-    assert goldens == {f"{_file_name(event)}.json" for event in EVENTS.values()}
+    assert goldens == {path.rpartition("/")[2] for path in known}
 
 
 @events
@@ -99,3 +103,45 @@ def test_each_topic_has_one_owner_and_its_dead_letters() -> None:
     assert all(len(found) == 1 for found in owners.values()), owners
     names = {topic.name for topic in topics()}
     assert names == set(owners) | {f"{topic}.dlq" for topic in owners}
+
+
+REQUEST = "InvoiceRequest.v1.json"
+
+
+def test_what_a_partner_writes_has_its_schema_and_its_example_fits_it() -> None:
+    schema = json.loads((FOLDER / "schemas" / "partner" / REQUEST).read_text())
+    golden = json.loads((FOLDER / "golden" / REQUEST).read_text())
+    assert schema == request_schema(), HOW
+    assert golden["type"] == schema["x-type"] == InvoiceRequest.TYPE
+    jsonschema.validate(golden["data"], schema)
+    assert InvoiceRequest.model_validate(golden["data"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**golden["data"], "added": 1}, schema)
+
+
+def test_no_type_of_the_platforms_own_may_be_written_by_a_partner() -> None:
+    assert not InvoiceRequest.TYPE.startswith("invoiceos.")
+    assert InvoiceRequest.TYPE not in EVENTS
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.purpose)
+def test_a_familys_topics_are_told_from_all_others(family: TopicFamily) -> None:
+    topic = family.topic("acme-2")
+    assert family.partner_of(topic) == "acme-2"
+    assert re.match(family.pattern, topic)
+    others = [spec.name for spec in topics()]
+    others += [other.topic("acme") for other in FAMILIES if other is not family]
+    others += [f"{topic}.dlq", f"x{topic}", topic.replace("acme", "a.b"), topic.upper()]
+    for other in others:
+        assert family.partner_of(other) is None
+        assert re.match(family.pattern, other) is None
+
+
+def test_a_partner_writes_to_one_of_its_topics_alone() -> None:
+    specs = topics_of("acme")
+    assert {spec.name: spec.owner for spec in specs} == {
+        "partner.acme.requests.v1": "partner-acme",
+        "partner.acme.outcomes.v1": "gateway",
+        "partner.acme.events.v1": "gateway",
+    }
+    assert not {spec.name for spec in specs} & {spec.name for spec in topics()}

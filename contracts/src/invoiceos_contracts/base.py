@@ -18,6 +18,9 @@ MinorUnits = Annotated[int, Field(strict=True, ge=-MAX_MINOR, le=MAX_MINOR)]
 class Shape(BaseModel):
     """A value inside an event or an answer: frozen; writers may not add fields of their own."""
 
+    UNSAID: ClassVar[frozenset[str]] = frozenset()
+    """Optional fields that an example leaves out, for they exclude others."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 

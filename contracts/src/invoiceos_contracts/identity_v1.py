@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from invoiceos_contracts.base import Event
-from invoiceos_contracts.ids import ApiKeyId
+from invoiceos_contracts.ids import ApiKeyId, PartnerName
 
 
 class IdentityEvent(Event):
@@ -41,3 +41,26 @@ class ApiKeyRevoked(IdentityEvent):
 
     api_key_id: ApiKeyId
     prefix: str
+
+
+class PartnerEvent(IdentityEvent):
+    """About a partner that acts for the tenant through topics of its own."""
+
+    partner: PartnerName
+    principal: str
+    """Whom the broker knows it as."""
+
+
+class PartnerRegistered(PartnerEvent):
+    """A partner got its topics, or wants other events from now on."""
+
+    TYPE: ClassVar[str] = "invoiceos.partner.registered.v1"
+
+    event_types: tuple[str, ...]
+    """Which facts are copied to its topic of events: `*`, types, or prefixes ending in `.*`."""
+
+
+class PartnerRevoked(PartnerEvent):
+    """Nothing of this partner is let in any more, and nothing copied for it."""
+
+    TYPE: ClassVar[str] = "invoiceos.partner.revoked.v1"

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -87,6 +87,7 @@ TenantId = Annotated[UUID, PublicId("ten")]
 ApiKeyId = Annotated[UUID, PublicId("key")]
 CustomerId = Annotated[UUID, PublicId("cus")]
 InvoiceId = Annotated[UUID, PublicId("inv")]
+InvoiceRequestId = Annotated[UUID, PublicId("req")]
 WalletId = Annotated[UUID, PublicId("wal")]
 PaymentId = Annotated[UUID, PublicId("pay")]
 TransactionId = Annotated[UUID, PublicId("txn")]
@@ -94,3 +95,5 @@ StatementId = Annotated[UUID, PublicId("stm")]
 NotificationId = Annotated[UUID, PublicId("ntf")]
 WebhookEndpointId = Annotated[UUID, PublicId("whe")]
 WebhookDeliveryId = Annotated[UUID, PublicId("whd")]
+PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$", examples=["acme"])]
+"""Names a partner for good, and its topics: `partner.<name>.requests.v1` and so on."""

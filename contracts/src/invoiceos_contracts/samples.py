@@ -3,13 +3,12 @@
 import types
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
-from invoiceos_contracts.base import Event
-
+M = TypeVar("M", bound=BaseModel)
 _MOMENT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 _UUID = UUID("0193a5b2-7c4d-7e8f-9a0b-1c2d3e4f5a6b")
 _TEXT = {
@@ -25,18 +24,25 @@ _TEXT = {
     "account": "1200",
     "number": "INV-000001",
     "payment_link": "https://pay.example/pay/abc",
+    "email": "ada@example.test",
+    "quantity": "1.5",
+    "pointer": "/lines/0/quantity",
 }
+_WHOLE = {"unit_price_minor": 50_000, "ttl_s": 604_800, "watch_window_s": 604_800}
 
 
-def sample(event: type[Event]) -> Event:
-    """An example in which every field is filled."""
-    built = _model(event)
-    assert isinstance(built, Event)
-    return built
+def sample(event: type[M]) -> M:
+    """An example in which every field is filled that can stand beside the others."""
+    return _model(event)
 
 
-def _model(model: type[BaseModel]) -> BaseModel:
-    values = {name: _value(field.annotation, name) for name, field in model.model_fields.items()}
+def _model(model: type[M]) -> M:
+    unsaid: frozenset[str] = getattr(model, "UNSAID", frozenset())
+    values = {
+        name: _value(field.annotation, name)
+        for name, field in model.model_fields.items()
+        if name not in unsaid
+    }
     return model.model_validate(values)
 
 
@@ -61,8 +67,9 @@ def _plain(kind: type[Any], name: str) -> Any:
     known: dict[type[Any], object] = {
         UUID: _UUID,
         datetime: _MOMENT,
-        bool: True,
-        int: 1,
+        AwareDatetime: _MOMENT,
+        bool: name != "draft",
+        int: _WHOLE.get(name, 1),
         str: _TEXT.get(name, "USD" if name.endswith("asset") or name == "expected" else name),
     }
     return known[kind]

@@ -14,9 +14,14 @@ import typer
 from chassis.application import describe
 from chassis.runtime import Service
 from invoiceos_contracts import EVENTS, Event, owned_by
-from invoiceos_contracts.cloudevents import schema_uri
+from invoiceos_contracts.cloudevents import SCHEMA_BASE, schema_uri
 from invoiceos_contracts.compatibility import breaks
+from invoiceos_contracts.partner_v1 import InvoiceRequest
+from invoiceos_contracts.registry import FAMILIES, REQUESTS, TopicFamily
 from invoiceos_contracts.samples import sample
+
+PARTNER = "partner"
+"""Names the documents of what partners write, and of the topics they have."""
 
 _HEADERS = {
     "ce_specversion": "1.0",
@@ -37,6 +42,19 @@ _OPTIONAL_HEADERS = {
     "tracestate": "W3C trace state",
 }
 
+_REQUEST_HEADERS = {
+    "ce_specversion": "1.0",
+    "ce_id": "your id of the request, 1 to 200 visible characters",
+    "ce_type": "what is asked for",
+    "ce_source": "who asks, as you like",
+}
+_OPTIONAL_REQUEST_HEADERS = {
+    "ce_tenant": "best left out; one that is not yours is refused",
+    "ce_time": "when it was asked, RFC 3339",
+    "content-type": "application/json",
+    "traceparent": "W3C trace context",
+}
+
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
     """JSON Schema of an event's body as it is written."""
@@ -49,6 +67,19 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
         "x-topic": event.TOPIC,
         "x-owner": event.OWNER,
         "x-sensitive": sorted(event.SENSITIVE),
+    }
+
+
+def request_schema() -> dict[str, Any]:
+    """JSON Schema of what a partner writes; closed, for a field we do not know is refused."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{SCHEMA_BASE}/{PARTNER}/{_file_name(InvoiceRequest)}.json",
+        **InvoiceRequest.model_json_schema(mode="validation"),
+        "x-type": InvoiceRequest.TYPE,
+        "x-topic": REQUESTS.template,
+        "x-owner": PARTNER,
+        "x-sensitive": ["customer"],
     }
 
 
@@ -83,6 +114,7 @@ def write(folder: Path, services: Mapping[str, Service]) -> Iterator[Path]:
     for name, service in sorted(services.items()):
         documents[folder / "asyncapi" / f"{name}.json"] = asyncapi(service)
         documents[folder / "openapi" / f"{name}.json"] = describe(service).openapi()
+    documents[folder / "asyncapi" / f"{PARTNER}.json"] = partner_asyncapi()
     for path, document in documents.items():
         yield _put(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     yield from _goldens(folder)
@@ -91,20 +123,33 @@ def write(folder: Path, services: Mapping[str, Service]) -> Iterator[Path]:
 def _schemas(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for event in EVENTS.values():
         yield folder / "schemas" / event.OWNER / f"{_file_name(event)}.json", schema_of(event)
+    yield folder / "schemas" / PARTNER / f"{_file_name(InvoiceRequest)}.json", request_schema()
 
 
-def _file_name(event: type[Event]) -> str:
+def _file_name(event: type[Event] | type[InvoiceRequest]) -> str:
     return f"{event.__name__}.{event.TYPE.rpartition('.')[2]}"
 
 
 def _goldens(folder: Path) -> Iterator[Path]:
     """A message of each version as first published; written once, never again."""
     for event in EVENTS.values():
-        path = folder / "golden" / f"{_file_name(event)}.json"
-        if not path.exists():
-            body = json.loads(sample(event).write())
-            message = {"type": event.TYPE, "key": sample(event).subject, "data": body}
-            yield _put(path, json.dumps(message, indent=2, ensure_ascii=False) + "\n")
+        yield from _golden(folder, event, {"key": sample(event).subject})
+    yield from _golden(folder, InvoiceRequest, {})
+
+
+def _golden(
+    folder: Path, kind: type[Event] | type[InvoiceRequest], key: dict[str, str]
+) -> Iterator[Path]:
+    path = folder / "golden" / f"{_file_name(kind)}.json"
+    if not path.exists():
+        message = {"type": kind.TYPE, **key, "data": _example(kind)}
+        yield _put(path, json.dumps(message, indent=2, ensure_ascii=False) + "\n")
+
+
+def _example(kind: type[Event] | type[InvoiceRequest]) -> Any:
+    if issubclass(kind, InvoiceRequest):
+        return json.loads(sample(kind).model_dump_json(exclude_none=True))
+    return json.loads(sample(kind).write())
 
 
 def _put(path: Path, text: str) -> Path:
@@ -148,6 +193,56 @@ def asyncapi(service: Service) -> dict[str, Any]:
     }
 
 
+def partner_asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3.0 document of a partner's topics, as the partner sees them."""
+    carried = {kind.TYPE: kind for family in FAMILIES for kind in family.carries}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Invoice OS for partners",
+            "version": "1",
+            "description": (
+                "CloudEvents 1.0, Kafka binary binding: the envelope is in the headers. "
+                "Each partner has three topics of its own."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "channels": {family.purpose: _partner_channel(family) for family in FAMILIES},
+        "operations": {
+            f"{action}_{family.purpose}": {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{family.purpose}"},
+                "messages": [
+                    {"$ref": f"#/channels/{family.purpose}/messages/{kind.__name__}"}
+                    for kind in family.carries
+                ],
+            }
+            for family in FAMILIES
+            for action in ["send" if family.written_by == PARTNER else "receive"]
+        },
+        "components": {
+            "messages": {kind.__name__: _message(kind) for kind in carried.values()},
+            "schemas": {
+                kind.__name__: _inline(
+                    request_schema() if issubclass(kind, InvoiceRequest) else schema_of(kind)
+                )
+                for kind in carried.values()
+            },
+        },
+    }
+
+
+def _partner_channel(family: TopicFamily) -> dict[str, Any]:
+    return {
+        "address": family.template,
+        "parameters": {"name": {"description": "The partner's name."}},
+        "messages": {
+            kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"}
+            for kind in family.carries
+        },
+    }
+
+
 def _operations(action: str, events: list[type[Event]], service: str) -> dict[str, Any]:
     return {
         f"{action}_{topic}": {
@@ -168,10 +263,13 @@ def _operations(action: str, events: list[type[Event]], service: str) -> dict[st
     }
 
 
-def _message(event: type[Event]) -> dict[str, Any]:
+def _message(event: type[Event] | type[InvoiceRequest]) -> dict[str, Any]:
+    written_by_partner = issubclass(event, InvoiceRequest)
+    needed = _REQUEST_HEADERS if written_by_partner else _HEADERS
+    more = _OPTIONAL_REQUEST_HEADERS if written_by_partner else _OPTIONAL_HEADERS
+    key = "any; nothing depends on it" if written_by_partner else "the aggregate's id"
     properties = {
-        name: {"type": "string", "description": text}
-        for name, text in {**_HEADERS, **_OPTIONAL_HEADERS}.items()
+        name: {"type": "string", "description": text} for name, text in {**needed, **more}.items()
     }
     properties["ce_type"]["const"] = event.TYPE
     return {
@@ -179,10 +277,10 @@ def _message(event: type[Event]) -> dict[str, Any]:
         "title": event.__name__,
         "summary": (event.__doc__ or "").strip().splitlines()[0],
         "contentType": "application/json",
-        "headers": {"type": "object", "properties": properties, "required": sorted(_HEADERS)},
+        "headers": {"type": "object", "properties": properties, "required": sorted(needed)},
         "payload": {"$ref": f"#/components/schemas/{event.__name__}"},
-        "bindings": {"kafka": {"key": {"type": "string", "description": "the aggregate's id"}}},
-        "examples": [{"payload": json.loads(sample(event).write())}],
+        "bindings": {"kafka": {"key": {"type": "string", "description": key}}},
+        "examples": [{"payload": _example(event)}],
     }
 
 
