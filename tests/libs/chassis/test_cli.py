@@ -53,7 +53,7 @@ def test_open_dead_letters_are_listed_with_their_cause(place):
 
 def test_a_replay_releases_the_whole_key_and_no_other(place):
     dead, _, other = put(place, "dead", 1), put(place, "parked", 2), put(place, "dead", 3, b"o")
-    shown = run("replay", "gateway", dead)
+    shown = run("replay", "gateway", dead, "--reason", "mended")
     assert "2 released" in shown.output
     assert states(place) == ["replaying", "replaying", "dead"]
     assert other
@@ -61,7 +61,12 @@ def test_a_replay_releases_the_whole_key_and_no_other(place):
 
 def test_a_replay_of_nothing_says_so(place):
     put(place, "resolved", 1)
-    assert run("replay", "gateway", str(uuid.uuid4())).exit_code == 1
+    assert run("replay", "gateway", str(uuid.uuid4()), "--reason", "mended").exit_code == 1
+
+
+def test_a_replay_needs_a_reason(place):
+    assert run("replay", "gateway", put(place, "dead", 1)).exit_code == 2
+    assert states(place) == ["dead"]
 
 
 def test_an_unknown_service_is_answered_with_the_names_there_are(place):

@@ -272,7 +272,7 @@ TIMING = (
         name="failed-timer-forgotten",
         sentence="A timer whose handler failed is not set again.",
         file=f"{_MESSAGING}/timers.py",
-        old="                await _put_off(tx, batch[0])\n",
+        old="                await _put_off(tx, batch[0], repr(error)[:2000])\n",
         new="",
         suite=f"{_TESTS}/test_timers.py::test_one_that_fails_is_put_off_and_the_others_fire",
     ),

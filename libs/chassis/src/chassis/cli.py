@@ -21,6 +21,10 @@ COMMANDS = "invoiceos.commands"
 """Entry points by which other packages add a command; loaded when it is asked for."""
 
 
+EARLIER_NAMES = {"dead-letters": "deadletters"}
+"""Commands that were called otherwise: they go on working, and are not shown."""
+
+
 class Commands(TyperGroup):
     """The commands of this file, and those that are installed beside it."""
 
@@ -31,6 +35,7 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command by its name; None where there is none."""
+        cmd_name = EARLIER_NAMES.get(cmd_name, cmd_name)
         for point in entry_points(group=COMMANDS, name=cmd_name):
             return typer.main.get_command(point.load())
         return super().get_command(ctx, cmd_name)
@@ -42,11 +47,9 @@ app = typer.Typer(
 database = typer.Typer(no_args_is_help=True, help="Roles and schemas.")
 tenant = typer.Typer(no_args_is_help=True, help="Companies on the platform.")
 certificate = typer.Typer(no_args_is_help=True, help="Destruction certificates.")
-dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be handled.")
 app.add_typer(database, name="database")
 app.add_typer(tenant, name="tenant")
 app.add_typer(certificate, name="certificate")
-app.add_typer(dead_letters, name="dead-letters")
 
 
 def services() -> "dict[str, Service]":
@@ -98,7 +101,9 @@ def migrate(
     if everything:
         admin = setting("INVOICEOS_DATABASE_ADMIN_URL")
         seed = setting("INVOICEOS_DATABASE_PASSWORD_SEED")
-        targets = {schema: owner_url(admin, seed, schema) for schema in schemas()}
+        targets = {
+            schema: databases.role_url(admin, seed, f"{schema}_owner") for schema in schemas()
+        }
     else:
         targets = {name.replace("-", "_"): setting("INVOICEOS_DATABASE_OWNER_URL")}
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -108,18 +113,6 @@ def migrate(
     for schema, run in sorted(runs.items()):
         for migration in run.result():
             typer.echo(f"{schema}: {migration}")
-
-
-def owner_url(admin_url: str, seed: str, schema: str) -> str:
-    """Address of a schema's owner on the same server."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    from chassis.databases import password_of
-
-    parts = urlsplit(admin_url)
-    role = f"{schema}_owner"
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{role}:{password_of(seed, role)}@{place}"))
 
 
 @database.command("prepare")
@@ -211,56 +204,6 @@ def verify_certificate(
         typer.echo(f"{'ok  ' if right else 'BAD '} {name}")
     if not all(right for _, right in found):
         raise typer.Exit(1)
-
-
-@dead_letters.command("list")
-def list_dead_letters(name: str, limit: int = 50) -> None:
-    """Show the open dead letters of a service."""
-    rows = asyncio.run(_dead_letters(name, limit))
-    for row in rows:
-        typer.echo(
-            f"{row['id']}  {row['state']:9}  {row['topic']}/{row['partition']}/"
-            f"{row['record_offset']}  {row['type']}  {row['reason']}: {row['error'][:120]}"
-        )
-    typer.echo(f"{len(rows)} open")
-
-
-@dead_letters.command("replay")
-def replay_dead_letters(name: str, letter_id: str) -> None:
-    """Let the letters of one key be handled again, in their order."""
-    released = asyncio.run(_release(name, letter_id))
-    typer.echo(f"{released} released; the consumer takes them within a second or two")
-    if not released:
-        raise typer.Exit(1)
-
-
-async def _dead_letters(name: str, limit: int) -> list[Any]:
-    from messaging import Database
-
-    schema = service_named(name).schema
-    opened = await Database.open(setting("INVOICEOS_DATABASE_WORKER_URL"), schema, size=2)
-    try:
-        return await opened.fetch(
-            "select * from dead_letter where state <> 'resolved' order by created_at limit $1",
-            limit,
-        )
-    finally:
-        await opened.close()
-
-
-async def _release(name: str, letter_id: str) -> int:
-    from uuid import UUID
-
-    from messaging import Database
-    from messaging.dead_letters import release
-
-    schema = service_named(name).schema
-    opened = await Database.open(setting("INVOICEOS_DATABASE_WORKER_URL"), schema, size=2)
-    try:
-        async with opened.transaction() as tx:
-            return await release(tx, [UUID(letter_id)])
-    finally:
-        await opened.close()
 
 
 @app.command("contracts")

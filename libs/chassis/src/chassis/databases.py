@@ -28,6 +28,13 @@ def password_of(seed: str, role: str) -> str:
     return hmac.new(seed.encode(), role.encode(), hashlib.sha256).hexdigest()
 
 
+def role_url(admin_url: str, seed: str, role: str) -> str:
+    """Address of a role on the same server and database."""
+    parts = urlsplit(admin_url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{password_of(seed, role)}@{place}"))
+
+
 def prepare(admin_url: str, schemas: list[str], password_seed: str) -> None:
     """Create each schema, its three roles and the auditor; safe to repeat, and to run at once
     elsewhere.

@@ -8,14 +8,12 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
-from invoiceos_contracts import PLATFORM, EnvelopeError, from_headers
+from invoiceos_contracts import PLATFORM, EnvelopeError, from_headers, topics
 from messaging import outbox
 from messaging.metrics import DEAD_LETTERS
 from messaging.records import headers_as_text, key_of
 from messaging.transaction import Tx
 
-REPLAY = "dead_letters.replay"
-"""Kind of the timer that brings a key's dead letters back to the consumer."""
 _RELEASED = """
     l.consumer = $1 and (l.state = 'replaying' or l.state = 'parked' and not exists (
         select from dead_letter d where d.consumer = l.consumer and d.topic = l.topic
@@ -24,6 +22,10 @@ _RELEASED = """
 """What an operator released, and what was parked behind it since: no culprit is left before it."""
 WAITING = f"select exists (select from dead_letter l where {_RELEASED})"
 """Whether there is anything for a consumer to replay."""
+
+
+_OWN = frozenset(spec.name for spec in topics())
+"""Topics that have one for their dead letters; what a partner wrote is kept in the table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ async def blocked_keys(tx: Tx, consumer: str, records: Sequence[Any]) -> set[tup
     rows = await tx.fetch(
         """
         select distinct topic, record_key from dead_letter
-        where consumer = $1 and topic = any($2) and record_key = any($3) and state <> 'resolved'
+        where consumer = $1 and topic = any($2) and record_key = any($3)
+          and state <> 'resolved' and state <> 'discarded'
         """,
         consumer,
         list({record.topic for record in records}),
@@ -95,7 +98,9 @@ async def put_aside(tx: Tx, consumer: str, letters: Sequence[DeadLetter]) -> Non
 
 
 def _identity(record: Any) -> tuple[UUID, UUID | None, str | None]:
-    """Tenant, event id and type of a record, as far as they can be read."""
+    """Tenant, event id and type of a record, as far as they can be read and believed."""
+    if record.topic not in _OWN:
+        return PLATFORM, None, None
     try:
         envelope = from_headers(record.headers)
     except EnvelopeError:
@@ -104,7 +109,11 @@ def _identity(record: Any) -> tuple[UUID, UUID | None, str | None]:
 
 
 async def _publish(tx: Tx, consumer: str, letters: Sequence[tuple[UUID, DeadLetter]]) -> None:
-    publishable = [(i, d) for i, d in letters if len(d.record.value or b"") < 900_000]
+    publishable = [
+        (i, d)
+        for i, d in letters
+        if d.record.topic in _OWN and len(d.record.value or b"") < 900_000
+    ]
     if not publishable:
         return
     records = [letter.record for _, letter in publishable]

@@ -51,7 +51,7 @@ async def upsert(connection: Any, due: Sequence[Timer]) -> None:
         from unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[], $5::text[])
             as t(kind, ref, tenant_id, due_at, payload)
         on conflict (kind, ref) do update
-            set due_at = excluded.due_at, payload = excluded.payload, attempts = 0
+            set due_at = excluded.due_at, payload = excluded.payload, attempts = 0, error = null
         """,
         [timer.kind for timer in ordered],
         [timer.ref for timer in ordered],
@@ -131,7 +131,7 @@ class TimerLoop:
             if is_transient(error):
                 raise
             if len(batch) == 1:
-                await _put_off(tx, batch[0])
+                await _put_off(tx, batch[0], repr(error)[:2000])
                 log.exception("timer.failed", kind=kind, ref=batch[0].ref)
                 return
             half = len(batch) // 2
@@ -156,12 +156,12 @@ async def _claim(tx: "Tx", kinds: list[str]) -> list[Timer]:
     return sorted(found, key=lambda timer: (timer.due_at, timer.kind, timer.ref))
 
 
-async def _put_off(tx: "Tx", timer: Timer) -> None:
+async def _put_off(tx: "Tx", timer: Timer, error: str) -> None:
     delay = timedelta(seconds=min(3600, 2 ** min(timer.attempts, 11)))
     await tx.execute(
         """
-        insert into timer (kind, ref, tenant_id, due_at, payload, attempts)
-        values ($1, $2, $3, clock_timestamp() + $4, $5, $6) on conflict (kind, ref) do nothing
+        insert into timer (kind, ref, tenant_id, due_at, payload, attempts, error)
+        values ($1, $2, $3, clock_timestamp() + $4, $5, $6, $7) on conflict (kind, ref) do nothing
         """,
         timer.kind,
         timer.ref,
@@ -169,4 +169,5 @@ async def _put_off(tx: "Tx", timer: Timer) -> None:
         delay,
         timer.payload,
         timer.attempts + 1,
+        error.replace("\x00", ""),
     )

@@ -111,11 +111,11 @@ _TIMERS: Final = (
 _DEAD_LETTERS: Final = (
     Invariant(
         "dead_letters.none_open",
-        "Every record was handled: no dead letter waits for somebody.",
+        "Every record was handled or set aside for good: no dead letter waits for somebody.",
         everywhere("""
         select '{service}' as service, id, state, topic, partition, record_offset, type, reason,
                left(error, 200) as error
-        from {schema}.dead_letter where state <> 'resolved'
+        from {schema}.dead_letter where state <> 'resolved' and state <> 'discarded'
         """),
         "I14",
     ),
@@ -128,7 +128,8 @@ _DEAD_LETTERS: Final = (
         where p.state = 'parked' and not exists (
             select from {schema}.dead_letter d
             where d.consumer = p.consumer and d.topic = p.topic and d.record_key = p.record_key
-              and d.record_offset < p.record_offset and d.state <> 'resolved')
+              and d.record_offset < p.record_offset
+              and d.state <> 'resolved' and d.state <> 'discarded')
         """),
         "I14",
     ),

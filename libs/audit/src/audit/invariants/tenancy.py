@@ -52,6 +52,7 @@ IMMUTABLE: Final = (
     "ephemeral_manager.destruction_log",
     "wallet_factory.issued_address",
     "wallet_factory.decision",
+    *(f"{schema}.operation" for schema in SCHEMAS),
 )
 """Tables to which rows are added and nothing else is ever done."""
 
