@@ -19,7 +19,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 from chassis import runtime
 from chassis.runtime import Runtime, Service
 from chassis.settings import Settings
-from messaging import relay
+from messaging import KafkaAccess, relay
 from messaging.consumer import Offsets
 from messaging.relay import Relay
 
@@ -96,7 +96,11 @@ async def composed(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Un
     """The brokers a service's runtime makes."""
     monkeypatch.setattr(runtime, "KafkaBroker", Unstarted)
     monkeypatch.setattr(Unstarted, "made", [])
-    settings = Settings(database_api_url="postgresql://-", database_worker_url="postgresql://-")
+    settings = Settings(
+        environment="test",
+        database_api_url="postgresql://-",
+        database_worker_url="postgresql://-",
+    )
     running = Runtime(dataclasses.replace(service, timers={}, workers=()), settings)
     running.worker = None  # type: ignore[assignment] # nothing is opened here
     await running._start_consumers(None)  # type: ignore[arg-type]
@@ -166,7 +170,7 @@ async def test_the_relays_producer_is_idempotent_and_waits_for_every_replica(
             """Stay."""
 
     monkeypatch.setattr(relay, "AIOKafkaProducer", Recorded)
-    made = Relay("postgresql://-", "toy", service="toy", bootstrap="127.0.0.1:9")
+    made = Relay("postgresql://-", "toy", service="toy", kafka=KafkaAccess("127.0.0.1:9"))
     made._connection = object()  # type: ignore[assignment] # the database is not asked
     await made._connect()
     inspect.signature(AIOKafkaProducer.__init__).bind(None, **how)

@@ -73,6 +73,8 @@ def test_the_defaults_in_the_example_are_the_defaults(name: str) -> None:
             continue
         elif hasattr(shown, "get_secret_value"):
             shown = shown.get_secret_value()
+        elif isinstance(shown, bool):
+            shown = str(shown).lower()
         assert text == str(shown), f"{variable(field_name)} in .env.example shows another default"
 
 

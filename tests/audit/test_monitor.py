@@ -14,6 +14,7 @@ from audit import CannotAudit
 from audit.monitor import Gauges, Monitor, repeat
 from audit.serving import Door
 from chassis import topics
+from messaging import KafkaAccess
 
 BREACH = "insert into invoice.timer values ('no.such.kind', 'x', gen_random_uuid(), now(), '{}', 0)"
 MENDED = "delete from invoice.timer where kind = 'no.such.kind'"
@@ -100,14 +101,14 @@ async def test_a_monitor_goes_on_where_it_stopped_and_anew_after_a_failure(
 
 
 async def test_a_broker_that_does_not_answer_is_no_good_news(auditor_url) -> None:
-    monitor = Monitor(auditor_url, "127.0.0.1:1", grace_s=0)
+    monitor = Monitor(auditor_url, KafkaAccess("127.0.0.1:1"), grace_s=0)
     with pytest.raises(CannotAudit):
         await monitor.look()
 
 
 async def test_a_monitor_reads_the_topics_once(auditor_url, infra, world) -> None:
-    await topics.create(infra.kafka_bootstrap)
-    monitor = Monitor(auditor_url, infra.kafka_bootstrap, grace_s=0)
+    await topics.create(KafkaAccess(infra.kafka_bootstrap))
+    monitor = Monitor(auditor_url, KafkaAccess(infra.kafka_bootstrap), grace_s=0)
     producer = AIOKafkaProducer(bootstrap_servers=infra.kafka_bootstrap)
     await producer.start()
     try:

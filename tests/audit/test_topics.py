@@ -12,6 +12,7 @@ from chassis import topics
 from invoiceos_contracts import Envelope, to_headers
 from invoiceos_contracts.cloudevents import schema_uri
 from invoiceos_contracts.notification_v1 import NotificationSent
+from messaging import KafkaAccess
 
 TOPIC = "invoiceos.notification.v1"
 """Nobody subscribes to it: what is written here disturbs no test that runs beside this one."""
@@ -112,10 +113,10 @@ def test_a_partition_that_begins_later_has_lost_its_beginning() -> None:
 
 
 async def test_every_record_is_read_once(infra) -> None:
-    await topics.create(infra.kafka_bootstrap)
+    await topics.create(KafkaAccess(infra.kafka_bootstrap))
     producer = AIOKafkaProducer(bootstrap_servers=infra.kafka_bootstrap)
     await producer.start()
-    reader = Reader(infra.kafka_bootstrap)
+    reader = Reader(KafkaAccess(infra.kafka_bootstrap))
     facts = [a_fact() for _ in range(20)]
     keys = {fact.subject for fact in facts}
     try:
@@ -134,7 +135,7 @@ async def test_every_record_is_read_once(infra) -> None:
         second = [r async for chunk in reader.news() for r in chunk if r.key in keys]
         assert [r.key for r in second] != []
         assert {r.key for r in second} == {fact.subject for fact in facts[15:]}
-        everything = await read(infra.kafka_bootstrap)
+        everything = await read(KafkaAccess(infra.kafka_bootstrap))
         assert {r.key for r in everything} >= keys
         assert all(r.error == "" for r in first + second)
     finally:
@@ -146,11 +147,11 @@ async def test_a_topic_that_is_not_there_is_no_empty_topic(infra, monkeypatch) -
     from audit import topics as module
     from invoiceos_contracts.registry import TopicSpec
 
-    await topics.create(infra.kafka_bootstrap)
+    await topics.create(KafkaAccess(infra.kafka_bootstrap))
     there = module.topics()
     gone = TopicSpec("invoiceos.nowhere.v1", "nobody", 6, 1)
     monkeypatch.setattr(module, "topics", lambda: [*there, gone])
-    reader = Reader(infra.kafka_bootstrap)
+    reader = Reader(KafkaAccess(infra.kafka_bootstrap))
     with pytest.raises(TopicMissing, match=r"invoiceos\.nowhere\.v1"):
         await reader.open()
     await reader.close()

@@ -6,14 +6,14 @@ import pytest
 
 from chassis import topics
 from invoiceos_local.resolver import Infrastructure
-from messaging import Database
+from messaging import Database, KafkaAccess
 from testkit.databases import ServiceDatabase
 from testkit.processes import ToyProcess
 
 
 @pytest.fixture(scope="session")
 async def broker(infra: Infrastructure) -> str:
-    await topics.create(infra.kafka_bootstrap)
+    await topics.create(KafkaAccess(infra.kafka_bootstrap))
     return infra.kafka_bootstrap
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from invoiceos_contracts.cloudevents import from_headers
 from invoiceos_contracts.identity_v1 import TenantCreated
-from messaging import Relay
+from messaging import KafkaAccess, Relay
 from testkit.processes import read_topic, until
 from testkit.service import a_tenant
 
@@ -85,7 +85,9 @@ async def test_a_relay_that_was_paused_past_its_lease_does_no_harm_when_it_comes
 
 
 async def test_a_transaction_that_commits_late_is_not_passed_over(database, place, broker):
-    relay = Relay(place.url("worker"), place.schema, service="toy_service", bootstrap=broker)
+    relay = Relay(
+        place.url("worker"), place.schema, service="toy_service", kafka=KafkaAccess(broker)
+    )
     task = asyncio.create_task(relay.run())
     slow, fast = a_tenant(), a_tenant()
     try:
@@ -113,7 +115,7 @@ async def _sent(database, tenant):
 
 async def test_two_relays_share_no_shard(place, broker):
     relays = [
-        Relay(place.url("worker"), place.schema, service="toy_service", bootstrap=broker)
+        Relay(place.url("worker"), place.schema, service="toy_service", kafka=KafkaAccess(broker))
         for _ in range(2)
     ]
     tasks = [asyncio.create_task(relay.run()) for relay in relays]
@@ -131,7 +133,9 @@ async def _owned(relays):
 
 
 async def test_the_relay_works_on_after_its_database_session_was_cut(database, place, broker):
-    relay = Relay(place.url("worker"), place.schema, service="toy_service", bootstrap=broker)
+    relay = Relay(
+        place.url("worker"), place.schema, service="toy_service", kafka=KafkaAccess(broker)
+    )
     task = asyncio.create_task(relay.run())
     tenant = a_tenant()
     try:

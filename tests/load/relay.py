@@ -18,7 +18,7 @@ from tests.load.place import pids_of, scratch_folder
 
 from chassis import topics
 from invoiceos_contracts.identity_v1 import TenantCreated
-from messaging import Database, OutboxSignal, Relay
+from messaging import Database, KafkaAccess, OutboxSignal, Relay
 from testkit.databases import ServiceDatabase, create_database
 from testkit.processes import ToyProcess
 from testkit.service import record_of
@@ -72,7 +72,7 @@ class Bench:
 async def run(run: Run) -> Outcome:
     """The whole case."""
     infra = run.place.infrastructure()
-    await topics.create(infra.kafka_bootstrap)
+    await topics.create(KafkaAccess(infra.kafka_bootstrap))
     place = await asyncio.to_thread(create_database, infra.postgres_url, "toy_service")
     async with AsyncExitStack() as stack:
         stack.callback(place.drop)
@@ -114,7 +114,7 @@ async def _latency(bench: Bench) -> None:
 
 async def _commits(bench: Bench, count: int) -> list[float]:
     url, schema = bench.place.url("worker"), bench.place.schema
-    relay = Relay(url, schema, service="toy_service", bootstrap=bench.bootstrap)
+    relay = Relay(url, schema, service="toy_service", kafka=KafkaAccess(bench.bootstrap))
     task = asyncio.create_task(relay.run())
     signal_ = OutboxSignal(bench.database.pool, schema, relay)
     bench.database.on_commit.append(signal_)

@@ -5,6 +5,7 @@ import pytest
 
 from chassis import topics
 from invoiceos_local.resolver import Infrastructure
+from messaging import KafkaAccess
 from testkit.service import ServiceUnderTest, under_test
 from toy_service.app import service
 
@@ -17,7 +18,7 @@ async def toy(make_database) -> AsyncIterator[ServiceUnderTest]:
 
 @pytest.fixture(scope="session")
 async def broker(infra: Infrastructure) -> str:
-    await topics.create(infra.kafka_bootstrap)
+    await topics.create(KafkaAccess(infra.kafka_bootstrap))
     return infra.kafka_bootstrap
 
 

@@ -5,7 +5,7 @@ import asyncio
 from aiokafka.errors import MessageSizeTooLargeError
 
 from invoiceos_contracts.identity_v1 import TenantCreated
-from messaging import Relay
+from messaging import KafkaAccess, Relay
 from messaging.outbox import SHARDS
 from testkit.service import a_tenant
 
@@ -35,7 +35,7 @@ class Broker:
 
 
 async def relay_of(toy, broker):
-    relay = Relay(toy.place.url("worker"), toy.place.schema, service="toy", bootstrap="-")
+    relay = Relay(toy.place.url("worker"), toy.place.schema, service="toy", kafka=KafkaAccess("-"))
     relay._producer = broker
     await relay._connect()
     await relay._claim()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from urllib.parse import urlsplit, urlunsplit
 
+from invoiceos_local import kafka_security
 from invoiceos_local.ports import LOOPBACK
 from invoiceos_local.resolver import Infrastructure
 from invoiceos_local.secrets_file import StackSecrets
@@ -63,13 +64,22 @@ class Surroundings:
             login = f"{role}:{self.secrets.database_password(role)}"
         return urlunsplit((server.scheme, f"{login}@{place}", f"/{DATABASE}", server.query, ""))
 
+    def kafka(self, principal: str) -> dict[str, str]:
+        """The broker, and how this principal logs in where it has to."""
+        found = self.infrastructure
+        where = {"INVOICEOS_KAFKA_BOOTSTRAP": found.kafka_bootstrap}
+        if not found.kafka_secured:
+            return where
+        password = self.secrets.kafka_password(principal)
+        return where | kafka_security.settings(found.kafka_security_protocol, principal, password)
+
 
 def service_environment(service: str, around: Surroundings) -> dict[str, str]:
     """The `INVOICEOS_` variables of one service."""
     made = {
         "INVOICEOS_ENVIRONMENT": "development",
         "INVOICEOS_LOG_LEVEL": "info",
-        "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
+        **around.kafka(service),
         "INVOICEOS_HTTP_HOST": LOOPBACK,
         "INVOICEOS_HTTP_PORT": str(around.ports[service]),
         "INVOICEOS_ROLES": "api,consumers,relay",
@@ -90,9 +100,23 @@ def administration_environment(around: Surroundings) -> dict[str, str]:
         "INVOICEOS_DATABASE_ADMIN_URL": around.database_url(),
         "INVOICEOS_DATABASE_PASSWORD_SEED": around.secrets.database_password_seed,
         "INVOICEOS_AUDIT_DATABASE_URL": around.database_url("invoiceos_auditor"),
-        "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
+        **_kafka_operator(around),
         "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
         url_setting(GATEWAY): around.url(GATEWAY) if GATEWAY in around.ports else "",
+    }
+
+
+def _kafka_operator(around: Surroundings) -> dict[str, str]:
+    """The operator's own login, and the seed of everybody else's."""
+    found = around.infrastructure
+    if not found.kafka_secured:
+        return {"INVOICEOS_KAFKA_BOOTSTRAP": found.kafka_bootstrap}
+    return {
+        "INVOICEOS_KAFKA_BOOTSTRAP": found.kafka_bootstrap,
+        **kafka_security.settings(
+            found.kafka_security_protocol, found.kafka_username, found.kafka_password
+        ),
+        "INVOICEOS_KAFKA_PASSWORD_SEED": around.secrets.kafka_password_seed,
     }
 
 
@@ -100,7 +124,7 @@ def auditor_environment(around: Surroundings, port: int) -> dict[str, str]:
     """The variables of the auditor, which reads every schema and every topic."""
     return {
         "INVOICEOS_AUDIT_DATABASE_URL": around.database_url("invoiceos_auditor"),
-        "INVOICEOS_KAFKA_BOOTSTRAP": around.infrastructure.kafka_bootstrap,
+        **around.kafka(AUDITOR),
         "INVOICEOS_HTTP_HOST": LOOPBACK,
         "INVOICEOS_HTTP_PORT": str(port),
     }
@@ -134,6 +158,7 @@ def _gateway(around: Surroundings) -> dict[str, str]:
     return {
         "INVOICEOS_INTERNAL_TOKEN_PRIVATE_KEY": around.secrets.internal_token_private_key,
         "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
+        "INVOICEOS_PERSONAL_DATA_KEY": around.secrets.personal_data_key,
         "INVOICEOS_PUBLIC_URL": around.url(GATEWAY),
         **{url_setting(service): around.url(service) for service in others},
     }

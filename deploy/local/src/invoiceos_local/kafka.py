@@ -8,14 +8,18 @@ import os
 import signal
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from invoiceos_local.errors import NotReady
 from invoiceos_local.java import java_command
 from invoiceos_local.kafka_jars import KAFKA_VERSION, kafka_jars, write_checksums
+from invoiceos_local.kafka_security import OPERATOR, Logins, login, secured_properties
 from invoiceos_local.ports import LOOPBACK, free_port
-from invoiceos_local.processes import Child, Command, Processes, wait_until
+from invoiceos_local.processes import Child, Command, Processes, wait_until, write_private
+from invoiceos_local.secrets_file import StackSecrets
 
 __all__ = ["KAFKA_VERSION", "Front", "Kafka", "answers"]
 
@@ -88,12 +92,22 @@ _TRIES = 3
 
 
 class Kafka:
-    """A broker whose data lies in `<folder>/kafka`."""
+    """A broker whose data lies in `<folder>/kafka`; `secured` asks its clients who they are."""
 
     def __init__(
-        self, processes: Processes, port: int | None = None, *, front: Front | None = None
+        self,
+        processes: Processes,
+        port: int | None = None,
+        *,
+        front: Front | None = None,
+        secured: bool = False,
     ) -> None:
         self._processes = processes
+        self._secured = secured
+        secrets = StackSecrets.of(processes.folder)
+        self._logins = Logins(
+            operator=secrets.kafka_password(OPERATOR), broker=secrets.kafka_broker_password
+        )
         self._front = front
         self._folder = processes.folder / "kafka"
         self._port = port or free_port()
@@ -103,6 +117,18 @@ class Kafka:
     @property
     def bootstrap(self) -> str:
         return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where it is and, where it asks, as whom its operator logs in."""
+        if not self._secured:
+            return {"kafka_bootstrap": self.bootstrap}
+        return {
+            "kafka_bootstrap": self.bootstrap,
+            "kafka_security_protocol": "SASL_PLAINTEXT",
+            "kafka_username": OPERATOR,
+            "kafka_password": self._logins.operator,
+        }
 
     def start(self) -> None:
         """Returns when the broker answers a request for its metadata.
@@ -130,18 +156,26 @@ class Kafka:
         if not (self._folder / "data" / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+            tool += self._logins.format_arguments()
             self._processes.run("kafka-format", Command([*jvm, *tool], folder=self._folder))
         self._child = self._processes.spawn(
             "kafka", Command([*jvm, "kafka.Kafka", str(settings)], folder=self._folder)
         )
-        wait_until(lambda: answers(self.bootstrap), self._child, "Kafka", _START_TIMEOUT_SECONDS)
+        known = login(OPERATOR, self._logins.operator) if self._secured else {}
+        wait_until(
+            lambda: answers(self.bootstrap, known), self._child, "Kafka", _START_TIMEOUT_SECONDS
+        )
 
     def _write_settings(self) -> Path:
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         path = self._folder / "server.properties"
         properties = _properties(data, self._port, free_port(), self._front)
-        path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        if self._secured:
+            names = properties["listener.security.protocol.map"].split(",")
+            listeners = [name.partition(":")[0] for name in names]
+            properties |= secured_properties(listeners, self._logins)
+        write_private(path, "".join(f"{name}={value}\n" for name, value in properties.items()))
         return path
 
     def send(self, number: signal.Signals) -> None:
@@ -157,12 +191,12 @@ class Kafka:
             self._child = None
 
 
-def answers(bootstrap: str) -> bool:
-    """Whether a broker at this address knows of itself, and so serves."""
-    return asyncio.run(_knows_itself(bootstrap))
+def answers(bootstrap: str, known: Mapping[str, Any] | None = None) -> bool:
+    """Whether a broker at this address knows of itself, and so serves; `known`: how to log in."""
+    return asyncio.run(_knows_itself(bootstrap, known or {}))
 
 
-async def _knows_itself(bootstrap: str) -> bool:
+async def _knows_itself(bootstrap: str, known: Mapping[str, Any]) -> bool:
     from aiokafka.client import AIOKafkaClient
     from aiokafka.errors import KafkaError
 
@@ -172,7 +206,7 @@ async def _knows_itself(bootstrap: str) -> bool:
     except OSError:
         return False
     writer.close()
-    client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
+    client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000, **known)
     try:
         await client.bootstrap()
         return bool(client.cluster.brokers())

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from invoiceos_local import containers
 from invoiceos_local.errors import NotReady, Unavailable
 from invoiceos_local.kafka import Front, Kafka
+from invoiceos_local.kafka_security import login
 from invoiceos_local.mail import Mail
 from invoiceos_local.postgres import Postgres
 from invoiceos_local.processes import Processes, sweep
@@ -36,6 +37,10 @@ class Infrastructure:
     """The addresses; one that was not asked for is empty."""
 
     kafka_bootstrap: str = ""
+    kafka_security_protocol: str = ""
+    """PLAINTEXT or empty where nobody has to log in; else also as whom its operator does."""
+    kafka_username: str = ""
+    kafka_password: str = field(default="", repr=False)
     postgres_url: str = ""
     tempo_rpc_url: str = ""
     smtp_url: str = ""
@@ -45,6 +50,25 @@ class Infrastructure:
     def tempo_ws_url(self) -> str:
         """The chain's WebSocket, which anvil serves on the same port."""
         return self.tempo_rpc_url.replace("http", "ws", 1)
+
+    @property
+    def kafka_secured(self) -> bool:
+        """Whether clients of the broker have to log in."""
+        return self.kafka_security_protocol not in {"", "PLAINTEXT"}
+
+    def kafka_options(self) -> dict[str, Any]:
+        """The keyword arguments of aiokafka's clients, as the broker's operator."""
+        where = {"bootstrap_servers": self.kafka_bootstrap}
+        if not self.kafka_secured:
+            return where
+        return where | login(self.kafka_username, self.kafka_password)
+
+
+def _security_is_chosen() -> bool:
+    chosen = os.environ.get("INVOICEOS_KAFKA_SECURITY", "none")
+    if chosen not in {"none", "sasl"}:
+        raise Unavailable(f"INVOICEOS_KAFKA_SECURITY is {chosen!r}; use none or sasl")
+    return chosen == "sasl"
 
 
 @dataclass(frozen=True)
@@ -63,6 +87,8 @@ class Choices:
     embedded: bool = False
     kafka_front: Front | None = None
     """Only of an embedded broker."""
+    security: bool = field(default_factory=_security_is_chosen)
+    """The broker asks its clients who they are, and lets each do what it declares alone."""
 
 
 class Backend(Protocol):
@@ -95,7 +121,12 @@ _TITLES: Mapping[Need, str] = {
     "smtp": "Mail sink",
 }
 _SETTINGS: Mapping[Need, Mapping[str, str]] = {
-    "kafka": {"kafka_bootstrap": "INVOICEOS_KAFKA_BOOTSTRAP"},
+    "kafka": {
+        "kafka_bootstrap": "INVOICEOS_KAFKA_BOOTSTRAP",
+        "kafka_security_protocol": "INVOICEOS_KAFKA_SECURITY_PROTOCOL",
+        "kafka_username": "INVOICEOS_KAFKA_SASL_USERNAME",
+        "kafka_password": "INVOICEOS_KAFKA_SASL_PASSWORD",
+    },
     "postgres": {"postgres_url": "INVOICEOS_POSTGRES_URL"},
     "tempo": {"tempo_rpc_url": "INVOICEOS_TEMPO_RPC_URL"},
     "smtp": {"smtp_url": "INVOICEOS_SMTP_URL", "mail_api_url": "INVOICEOS_MAIL_API_URL"},
@@ -162,7 +193,11 @@ class Running:
         return found
 
     def _start_one(self, need: Need, kind: str) -> dict[str, str]:
-        if kind != "embedded" and need != "smtp":
+        if (
+            kind != "embedded"
+            and need != "smtp"
+            and not (need == "kafka" and self._choices.security)
+        ):
             try:
                 return self._begin(_in_container(need, self._choices))
             except (Unavailable, NotReady) as error:
@@ -250,8 +285,8 @@ def _embedded(need: Need, processes: Processes, choices: Choices) -> _Source:
     port = choices.ports.get(need)
     source = partial(_Source, need, _TITLES[need], "embedded")
     if need == "kafka":
-        kafka = Kafka(processes, port, front=choices.kafka_front)
-        return source(kafka, lambda: {"kafka_bootstrap": kafka.bootstrap})
+        kafka = Kafka(processes, port, front=choices.kafka_front, secured=choices.security)
+        return source(kafka, lambda: kafka.addresses)
     if need == "postgres":
         postgres = Postgres(
             processes, port, shared_buffers=choices.shared_buffers, fsync=choices.fsync

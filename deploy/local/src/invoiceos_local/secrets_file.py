@@ -24,6 +24,8 @@ class StackSecrets:
     webhook_secret_key: str
     personal_data_key: str
     tempo_tag_key_hex: str
+    kafka_password_seed: str = ""
+    kafka_broker_password: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> StackSecrets:
@@ -47,11 +49,21 @@ class StackSecrets:
             webhook_secret_key=_base64(secrets.token_bytes(32)),
             personal_data_key=_base64(secrets.token_bytes(32)),
             tempo_tag_key_hex=secrets.token_hex(32),
+            kafka_password_seed=secrets.token_hex(32),
+            kafka_broker_password=secrets.token_hex(32),
         )
 
     def database_password(self, role: str) -> str:
         """What `invoiceos database prepare` gives the role."""
-        return hmac.new(self.database_password_seed.encode(), role.encode(), "sha256").hexdigest()
+        return _derived(self.database_password_seed, role)
+
+    def kafka_password(self, principal: str) -> str:
+        """What `invoiceos acls apply` gives the principal."""
+        return _derived(self.kafka_password_seed, principal)
+
+
+def _derived(seed: str, name: str) -> str:
+    return hmac.new(seed.encode(), name.encode(), "sha256").hexdigest()
 
 
 def _base64(raw: bytes) -> str:

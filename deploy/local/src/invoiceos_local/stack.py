@@ -269,6 +269,10 @@ class Stack:
         began = time.monotonic()
         self._administer(found, "topics", "topics")
         self._report(f"Topics: created ({time.monotonic() - began:.1f} s)")
+        if found.kafka_secured:
+            began = time.monotonic()
+            self._administer(found, "acls", "acls", "apply")
+            self._report(f"Rights on the topics: given ({time.monotonic() - began:.1f} s)")
 
     def _administer(self, found: Infrastructure, name: str, *arguments: str) -> None:
         if not self._plan.services:

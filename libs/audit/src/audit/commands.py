@@ -9,7 +9,7 @@ from audit.monitor import Monitor
 from audit.report import Report
 from audit.running import GRACE_S, CannotAudit
 from chassis import logs
-from chassis.cli import setting
+from chassis.cli import kafka_access, setting
 
 BREACHED = 1
 NOT_AUDITED = 2
@@ -35,7 +35,7 @@ def run_audit(
     """
     monitor = Monitor(
         setting("INVOICEOS_AUDIT_DATABASE_URL"),
-        setting("INVOICEOS_KAFKA_BOOTSTRAP") if topics else None,
+        kafka_access() if topics else None,
         grace_s=0 if settled else grace,
     )
     if every:

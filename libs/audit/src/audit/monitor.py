@@ -22,6 +22,7 @@ from audit.invariants import INVARIANTS
 from audit.report import Report
 from audit.running import CannotAudit, Session
 from audit.topics import Reader, TopicMissing
+from messaging import KafkaAccess
 
 log = structlog.get_logger()
 REST_FACTOR = 4
@@ -34,10 +35,10 @@ class Monitor:
     After a failure both begin anew.
     """
 
-    def __init__(self, dsn: str, bootstrap: str | None, *, grace_s: float) -> None:
+    def __init__(self, dsn: str, kafka: KafkaAccess | None, *, grace_s: float) -> None:
         """Name the auditor's role, and the broker unless the topics are to be left aside."""
         self._dsn = dsn
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._grace_s = grace_s
         self._connection: psycopg.Connection[Any] | None = None
         self._session: Session | None = None
@@ -82,8 +83,8 @@ class Monitor:
         if self._session is None:
             connection = self._connection = await asyncio.to_thread(_connect, self._dsn)
             session = await asyncio.to_thread(Session, connection)
-            if self._bootstrap is not None:
-                self._reader = Reader(self._bootstrap)
+            if self._kafka is not None:
+                self._reader = Reader(self._kafka)
                 await self._reader.open()
             self._session = session
         return self._session

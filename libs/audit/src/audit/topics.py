@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from invoiceos_contracts import EVENTS, EnvelopeError, from_headers, topics
+from messaging import KafkaAccess
 from messaging.records import Received, Unreadable
 from messaging.records import read as parse
 
@@ -101,9 +102,9 @@ class Reader:
     It remembers how far it has read, so that what is new since the last time is all it fetches.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, kafka: KafkaAccess) -> None:
         """Name the broker; `open` connects."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._consumer: AIOKafkaConsumer | None = None
         self.truncated: frozenset[str] = frozenset()
         """Topics whose beginning the broker has deleted, for their time of keeping was over."""
@@ -111,7 +112,7 @@ class Reader:
     async def open(self) -> None:
         """Connect and go to the earliest record there is of each partition."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.options(),
             client_id="invoiceos.auditor",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -128,7 +129,7 @@ class Reader:
 
     async def _partitions(self) -> list[TopicPartition]:
         """Every partition of every topic of the contracts; raises `TopicMissing`."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(**self._kafka.options())
         await admin.start()
         try:
             described = await admin.describe_topics([spec.name for spec in topics()])
@@ -163,9 +164,9 @@ class Reader:
                 yield records
 
 
-async def read(bootstrap: str) -> list[TopicRecord]:
+async def read(kafka: KafkaAccess) -> list[TopicRecord]:
     """Every record there is on every topic of the contracts, from the earliest on."""
-    reader = Reader(bootstrap)
+    reader = Reader(kafka)
     try:
         await reader.open()
         return [record async for chunk in reader.news() for record in chunk]

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from chassis.runtime import Service
+    from messaging import KafkaAccess
 
 COMMANDS = "invoiceos.commands"
 """Entry points by which other packages add a command; loaded when it is asked for."""
@@ -82,6 +83,15 @@ def setting(name: str) -> str:
     return value
 
 
+def kafka_access() -> "KafkaAccess":
+    """The brokers, and the principal of whoever runs the command."""
+    from chassis.settings import KafkaSettings, load
+
+    setting("INVOICEOS_KAFKA_BOOTSTRAP")
+    access: KafkaAccess = load(KafkaSettings).kafka
+    return access
+
+
 @app.command()
 def serve(name: str) -> None:
     """Run a service: its routes, consumers and relay, as INVOICEOS_ROLES says."""
@@ -133,9 +143,7 @@ def create_topics(replication: int = 1) -> None:
     """Create the topics that are missing."""
     from chassis import topics
 
-    created = asyncio.run(
-        topics.create(setting("INVOICEOS_KAFKA_BOOTSTRAP"), replication=replication)
-    )
+    created = asyncio.run(topics.create(kafka_access(), replication=replication))
     typer.echo(f"created: {', '.join(created) or 'none, all were there'}")
 
 

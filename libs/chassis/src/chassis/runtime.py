@@ -98,9 +98,7 @@ class Runtime:
         self.writer = Writer(self.api)
         timers = TimerLoop(self.worker, self.service.timers)
         if Role.RELAY in settings.roles:
-            self.relay = Relay(
-                url, schema, service=self.service.name, bootstrap=settings.kafka_bootstrap
-            )
+            self.relay = Relay(url, schema, service=self.service.name, kafka=settings.kafka)
             self._go("relay", self.relay.run)
             self._go("housekeeping", lambda: housekeeping.run(self.worker))
         signal = OutboxSignal(self.worker.pool, schema, self.relay)
@@ -124,6 +122,7 @@ class Runtime:
             return
         broker = KafkaBroker(
             self.settings.kafka_bootstrap,
+            security=self.settings.kafka.security(),
             logger=None,
             graceful_timeout=self.settings.drain_seconds,
             allow_auto_create_topics=False,

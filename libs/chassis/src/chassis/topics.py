@@ -4,11 +4,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
 from invoiceos_contracts import topics
+from messaging import KafkaAccess
 
 
-async def create(bootstrap: str, *, replication: int = 1) -> list[str]:
+async def create(kafka: KafkaAccess, *, replication: int = 1) -> list[str]:
     """Create the topics that are missing; their names."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.options())
     await admin.start()
     try:
         present = set(await admin.list_topics())

@@ -3,6 +3,7 @@
 See `docs/adr/0002-outbox-and-relay.md` and `docs/adr/0003-consumers.md` for the reasons.
 """
 
+from messaging.access import KafkaAccess
 from messaging.consumer import Consumer
 from messaging.consuming import Batch, Subscription, Subscriptions, consumes
 from messaging.database import Database
@@ -22,6 +23,7 @@ __all__ = [
     "Command",
     "Consumer",
     "Database",
+    "KafkaAccess",
     "Kind",
     "OutboxSignal",
     "Overloaded",

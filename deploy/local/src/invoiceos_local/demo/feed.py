@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
@@ -32,6 +32,8 @@ class Feed:
 
     bootstrap: str
     show: Show
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    """How to log in, as keyword arguments of aiokafka's clients."""
     seen: list[Seen] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -39,7 +41,9 @@ class Feed:
         """Begin to listen; returns when nothing that follows can be missed."""
         names = [spec.name for spec in topics() if not spec.name.endswith(".dlq")]
         self._consumer = AIOKafkaConsumer(
-            *names, bootstrap_servers=self.bootstrap, auto_offset_reset="latest"
+            *names,
+            **{"bootstrap_servers": self.bootstrap, **self.options},
+            auto_offset_reset="latest",
         )
         await self._consumer.start()
         while not self._consumer.assignment():  # noqa: ASYNC110 - aiokafka offers no event
