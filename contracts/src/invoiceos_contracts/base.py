@@ -7,7 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from invoiceos_contracts.ids import TenantId, encode
+from invoiceos_contracts.strict_json import BadJson, parse
 
+BODY_BYTES_MAX = 1_048_576
+"""No event is longer: a broker takes no more in one record, if nobody told it to."""
 MAX_MINOR = 10**18
 """No amount of any asset is larger than this many minor units; it fits a signed 64-bit integer."""
 
@@ -83,8 +86,13 @@ class Event(Shape):
     def read(cls, body: bytes) -> Self:
         """Parse a body as a reader does: fields that a later version added are ignored.
 
-        Raises `pydantic.ValidationError` when the body breaks the contract.
+        Raises `pydantic.ValidationError` when the body breaks the contract, and `BadJson` when it
+        is longer than a broker takes or no strict JSON; both are a `ValueError`.
         """
+        if len(body) > BODY_BYTES_MAX:
+            message = f"the body is longer than {BODY_BYTES_MAX} bytes"
+            raise BadJson(message)
+        parse(body)
         return cls.model_validate_json(body, extra="ignore")
 
     def write(self) -> bytes:

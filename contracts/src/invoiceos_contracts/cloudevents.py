@@ -13,6 +13,27 @@ SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 SCHEMA_BASE = "https://schemas.invoiceos.dev"
 """Prefix of schema URIs: names, not places to fetch from."""
+HEADER_LENGTH_MAX = 512
+"""Characters of a header that is read; each is printable ASCII and given once."""
+_YEARS = range(2000, 2200)
+_DIGITS_MAX = 18
+_READ = frozenset(
+    {
+        "ce_specversion",
+        "ce_id",
+        "ce_type",
+        "ce_source",
+        "ce_subject",
+        "ce_time",
+        "ce_tenant",
+        "ce_aggregateversion",
+        "ce_correlationid",
+        "ce_causationid",
+        "traceparent",
+        "tracestate",
+        "content-type",
+    }
+)
 
 
 class EnvelopeError(ValueError):
@@ -64,39 +85,76 @@ def to_headers(envelope: Envelope, dataschema: str) -> Headers:
 
 def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
     """The envelope in a record's headers; raises `EnvelopeError`, never anything else."""
-    raw = {name: value for name, value in headers if value is not None}
+    found: dict[str, str] = {}
     try:
-        return _read({name: value.decode() for name, value in raw.items() if _ours(name)})
+        for name, value in headers:
+            if name not in _READ or value is None:
+                continue
+            if name in found:
+                message = f"header {name} is given twice"
+                raise EnvelopeError(message)
+            found[name] = _text(name, value)
+        return _read(found)
     except KeyError as error:
         message = f"header {error.args[0]} is missing"
         raise EnvelopeError(message) from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise EnvelopeError(str(error)) from error
 
 
-def _ours(name: str) -> bool:
-    return name.startswith("ce_") or name in {"traceparent", "tracestate"}
+def _text(name: str, value: bytes) -> str:
+    text = value.decode("ascii")
+    if len(text) > HEADER_LENGTH_MAX or not text.isprintable():
+        message = f"header {name} is too long or holds what cannot be printed"
+        raise EnvelopeError(message)
+    return text
 
 
 def _read(text: dict[str, str]) -> Envelope:
     if text["ce_specversion"] != SPEC_VERSION:
         message = f"CloudEvents {text['ce_specversion']} is not {SPEC_VERSION}"
         raise EnvelopeError(message)
-    time = datetime.fromisoformat(text["ce_time"])
-    if time.tzinfo is None:
-        message = "ce_time has no offset from UTC"
+    if text.get("content-type", CONTENT_TYPE).partition(";")[0].strip() != CONTENT_TYPE:
+        message = f"content-type is not {CONTENT_TYPE}"
         raise EnvelopeError(message)
     cause = text.get("ce_causationid")
     return Envelope(
-        id=UUID(text["ce_id"]),
+        id=_uuid(text["ce_id"]),
         type=text["ce_type"],
         source=text["ce_source"],
         subject=text["ce_subject"],
-        time=time,
+        time=_moment(text["ce_time"]),
         tenant_id=decode("ten", text["ce_tenant"]),
-        aggregate_version=int(text["ce_aggregateversion"]),
+        aggregate_version=_version(text["ce_aggregateversion"]),
         correlation_id=text["ce_correlationid"],
-        causation_id=UUID(cause) if cause else None,
+        causation_id=_uuid(cause) if cause else None,
         traceparent=text.get("traceparent"),
         tracestate=text.get("tracestate"),
     )
+
+
+def _uuid(text: str) -> UUID:
+    """Only the one way to write it that everyone reads: UUID() takes braces and prefixes too."""
+    value = UUID(text)
+    if str(value) != text.lower():
+        message = "a UUID is written as 8-4-4-4-12 hexadecimal digits"
+        raise EnvelopeError(message)
+    return value
+
+
+def _moment(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        message = "ce_time has no offset from UTC"
+        raise EnvelopeError(message)
+    if time.year not in _YEARS:
+        message = "ce_time is not of our times"
+        raise EnvelopeError(message)
+    return time
+
+
+def _version(text: str) -> int:
+    if not text.isdecimal() or len(text) > _DIGITS_MAX or text.startswith("0"):
+        message = "ce_aggregateversion is not 1, 2, 3 ..."
+        raise EnvelopeError(message)
+    return int(text)

@@ -4,15 +4,17 @@ import base64
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Request
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from pydantic import BaseModel, ConfigDict, Field
 
-from invoiceos_contracts import decode, encode
+from invoiceos_contracts import encode
+from invoiceos_contracts.ids import TenantId
 from messaging import Kind, Refusal
 
 ALGORITHM = "Ed25519"
@@ -60,6 +62,19 @@ def _key(public: bytes, private: bytes | None = None) -> OKPKey:
     if private is not None:
         parts["d"] = _segment(private)
     return OKPKey.import_key(parts)
+
+
+class _Claims(BaseModel):
+    """What an internal token states; whatever is of another type makes it none of ours."""
+
+    model_config = ConfigDict(strict=True)
+
+    iss: Literal["invoiceos/gateway"]
+    sub: Annotated[str, Field(min_length=1)]
+    tenant: TenantId
+    scopes: list[str]
+    exp: int
+    """Second of its end, since 1970."""
 
 
 class TokenMint:
@@ -121,15 +136,13 @@ class TokenReader:
 
     def _verify(self, token: str, now: float) -> tuple[Caller, float]:
         try:
-            claims: dict[str, Any] = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
-            until = float(claims["exp"])
-            tenant = decode("ten", claims["tenant"])
-            caller = Caller(tenant, str(claims["sub"]), frozenset(claims["scopes"]))
-        except (JoseError, ValueError, KeyError, TypeError) as error:
+            stated = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+            known = _Claims.model_validate(stated)
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated from error
-        if claims.get("iss") != ISSUER or until <= now:
+        if known.exp <= now:
             raise Unauthenticated
-        return caller, until
+        return Caller(known.tenant, known.sub, frozenset(known.scopes)), float(known.exp)
 
 
 async def caller_of(request: Request) -> Caller:

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from chassis.auth import Caller, caller_of
+from chassis.inputs import Number
 from chassis.sealing import Sealer
 from invoiceos_contracts import Sealed, decode, encode
 from messaging import Answer, Command, Database, Kind, Refusal, RequestKey, Tx, Writer
@@ -140,7 +141,7 @@ class Page(BaseModel, Generic[V]):
     next_cursor: str | None
 
 
-Limit = Annotated[int, Query(ge=1, le=200)]
+Limit = Annotated[Number, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=64)]
 
 

@@ -58,6 +58,14 @@ class BadBody(Refusal):
     title = "The body is not acceptable JSON"
 
 
+class BadQuery(Refusal):
+    """The query can be read in two ways."""
+
+    code = "invalid_query"
+    kind = Kind.INVALID
+    title = "The query is not acceptable"
+
+
 class BodyTooLarge(Refusal):
     """The body is larger than allowed."""
 
@@ -74,7 +82,12 @@ class NotJson(Refusal):
     title = "Send the body as application/json"
 
 
-_OWN_STATUS: Mapping[type[Refusal], int] = {BadBody: 400, BodyTooLarge: 413, NotJson: 415}
+_OWN_STATUS: Mapping[type[Refusal], int] = {
+    BadBody: 400,
+    BadQuery: 400,
+    BodyTooLarge: 413,
+    NotJson: 415,
+}
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

@@ -1,76 +1,50 @@
-"""Reading a request's body: bounded, and stricter than JSON parsers are by default."""
+"""Reading a request: bounded, and stricter than parsers are by default."""
 
-import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic_core import from_json
 
-from chassis.problems import BadBody, BodyTooLarge, NotJson
+from chassis.problems import BadBody, BadQuery, BodyTooLarge, NotJson
+from invoiceos_contracts import strict_json
 
-DEPTH_MAX = 32
 BODY_BYTES_MAX = 262_144
+PARAMETERS_MAX = 64
 
 
 def parse(body: bytes) -> Any:
-    """JSON text to Python; refuses what lenient parsers let through.
-
-    NaN and infinities, numbers that only a float could hold to infinity, keys given twice, lone
-    surrogates, NUL, deep nesting, anything but UTF-8.
-    """
+    """A request's JSON to Python, as strictly as all JSON is read; raises `BadBody`."""
     try:
-        # First a parser whose depth is bounded by itself: CPython's is bounded by the recursion
-        # limit, and where something has raised that, deep nesting ends the process.
-        from_json(body, allow_inf_nan=False, cache_strings=False)
-        text = body.decode("utf-8")
-        value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
-        )
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise BadBody(str(error)[:200] if isinstance(error, ValueError) else "") from None
-    _check(value, 0)
-    return value
+        return strict_json.parse(body)
+    except strict_json.BadJson as error:
+        raise BadBody(str(error)) from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadBody("A key is given twice in one object")
-    return found
+def check_query(query: bytes) -> None:
+    """Refuse a query that two programs could read differently; raises `BadQuery`.
 
-
-def _constant(name: str) -> NoReturn:
-    raise BadBody(f"{name} is not JSON")
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise BadBody("A number is too large")
-    return value
-
-
-def _check(value: Any, depth: int) -> None:
-    if depth > DEPTH_MAX:
-        raise BadBody(f"The body is nested more than {DEPTH_MAX} deep")
-    if isinstance(value, str):
-        _check_text(value)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_text(key)
-            _check(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth + 1)
-
-
-def _check_text(text: str) -> None:
-    if "\x00" in text or any(
-        "\ud800" <= letter <= "\udfff" for letter in text if letter > "\ud7ff"
-    ):
-        raise BadBody("Text holds a NUL or half of a surrogate pair")
+    A parameter given twice, a NUL, and escapes that are no UTF-8, which would become other letters.
+    """
+    if not query:
+        return
+    names = set()
+    pairs = query.split(b"&")
+    if len(pairs) > PARAMETERS_MAX:
+        raise BadQuery(f"The limit is {PARAMETERS_MAX} parameters")
+    for pair in pairs:
+        text = unquote_to_bytes(pair.replace(b"+", b" "))
+        try:
+            known = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadQuery("Escape it as UTF-8") from None
+        if "\x00" in known:
+            raise BadQuery("It holds a NUL")
+        name = unquote_to_bytes(pair.partition(b"=")[0])
+        if name in names:
+            raise BadQuery("A parameter is given twice")
+        names.add(name)
 
 
 async def _bounded_body(request: Request) -> bytes:
@@ -90,13 +64,14 @@ def _is_json(request: Request) -> bool:
 
 
 class StrictRoute(APIRoute):
-    """Reads bodies within a limit, strictly: `APIRouter(route_class=StrictRoute)`."""
+    """Reads queries and bodies within limits, strictly: `APIRouter(route_class=StrictRoute)`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Read and parse before FastAPI does, and hand it the result."""
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            check_query(request.scope["query_string"])
             body = await _bounded_body(request)
             request._body = body
             if body:

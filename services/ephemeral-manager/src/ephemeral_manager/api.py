@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, BeforeValidator
 
 from chassis.auth import AnyCaller, Caller, needs
 from chassis.http import (
@@ -17,7 +16,7 @@ from chassis.http import (
     etag,
     page,
 )
-from chassis.inputs import Input, ShortText
+from chassis.inputs import Input, Moment, ShortText
 from chassis.strict_json import StrictRoute
 from ephemeral_manager import queries
 from ephemeral_manager.commands.extend_wallets import Extension, extend_wallets
@@ -41,16 +40,10 @@ CERTIFICATES = "/api/v1/certificates"
 NUMBER_MAX = 2**63 - 1
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a time is text, RFC 3339 with an offset")  # noqa: TRY004 - pydantic
-    return value
-
-
 class ExtensionInput(Input):
     """A longer time to live."""
 
-    until: Annotated[AwareDatetime, BeforeValidator(_text)]
+    until: Moment
     """The new end, RFC 3339 with an offset."""
 
 

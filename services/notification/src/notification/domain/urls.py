@@ -23,7 +23,7 @@ _QUAD: Final = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
 _INSIDE: Final = frozenset(
     {
         *("localhost", "local", "internal", "intranet", "lan", "home", "corp", "private"),
-        *("arpa", "invalid", "test", "example", "onion", "localdomain", "alt"),
+        *("arpa", "svc", "invalid", "test", "example", "onion", "localdomain", "alt"),
     }
 )
 
