@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from chassis.auth import AnyCaller, Caller, caller_of, needs
 from chassis.http import Cursor, Limit, Page, Reading, Writing, after, page
-from chassis.inputs import Input, ShortText
+from chassis.inputs import Input, Moment, ShortText
 from chassis.strict_json import StrictRoute
 from gateway.commands.create_api_key import CreatedApiKey, NewApiKey, create_api_keys
 from gateway.commands.create_tenant import CreatedTenant, NewTenant, create_tenants
@@ -48,7 +48,7 @@ class ApiKeyInput(Input):
     name: ShortText
     scopes: Annotated[Sequence[Scope], Field(min_length=1, max_length=64)]
     """What the key may do, such as `invoices:write`; `*` is everything the tenant may."""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     """When it stops working by itself; never, where it is not given."""
 
 
