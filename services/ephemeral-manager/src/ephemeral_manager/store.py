@@ -262,8 +262,8 @@ async def select_evidence(tx: Tx, keys: Iterable[Key]) -> dict[Key, Evidence]:
     )
     return {
         (row["tenant_id"], row["wallet_id"]): Evidence(
-            row["secrets"] and WalletSecretsDestroyed.read(row["secrets"]),
-            row["balance"] and WalletBalanceObserved.read(row["balance"]),
+            row["secrets"] and WalletSecretsDestroyed.read(row["secrets"].encode()),
+            row["balance"] and WalletBalanceObserved.read(row["balance"].encode()),
         )
         for row in rows
     }
