@@ -449,6 +449,10 @@ class SimChain:
         self.pay_together([(receiver, "PATHUSD", units, None)], payer="0x" + "99" * 20)
         self._pending.insert(0, self._pending.pop())
 
+    def go_away(self, seconds: float) -> None:
+        """Nobody reaches the node for so long."""
+        self._away_until = max(self._away_until, _time() + seconds)
+
     def calm(self) -> None:
         """No more faults: what was sent and not dropped is mined, and the node shows it."""
         self.faults = ChainFaults()

@@ -94,9 +94,24 @@ class Cluster:
             async with app.router.lifespan_context(app):
                 process.app = app
                 await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self._reached("process.stopped")
+            self._history.note(self._loop.time(), node, "stopped")
+            self._bury(process, node)
         except Exception as error:
             self._history.note(self._loop.time(), node, f"did not start {type(error).__name__}")
             self._bury(process, node)
+
+    def stop(self, name: str) -> None:
+        """Ask a process to end: no further requests, what is in flight is finished; then anew."""
+        process = self.processes[name]
+        if process.app is None or process.main is None or process.node.paused:
+            return
+        self._history.note(self._loop.time(), process.node, "stopping")
+        process.app = None
+        self._loop.call_later(
+            self._chooser.uniform(0, 0.5), process.main.cancel, context=context_of(process.node)
+        )
 
     def crash(self, node: Node) -> None:
         """End an incarnation in the middle of whatever it does; another begins a little later."""

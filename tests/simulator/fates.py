@@ -56,6 +56,12 @@ class Plan:
     """How long relay, timers and replays sleep when there is nothing to do."""
     every_event: bool
     """Whether companies want every event at their endpoint; else those of payments alone."""
+    stop_every_s: float | None = None
+    """How often a process is asked to end, as a release asks it: it drains what is in flight."""
+    chain_away_s: float | None = None
+    """How long the node is away at first, longer than a rail may be silent: issuing fails."""
+    rebalance_failing: bool = False
+    """Whether a group shares out anew just while a batch of its fails: it is given back."""
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -65,7 +71,7 @@ class Plan:
         def sometimes(value: float, probability: float = 0.5) -> float:
             return value if chooser.random() < probability else 0
 
-        return cls(
+        plan = cls(
             seed=seed,
             seconds=chooser.uniform(4, 16),
             companies=chooser.choice((1, 1, 1, 2)),
@@ -91,6 +97,14 @@ class Plan:
             skew_s=chooser.choice((0.0, 0.0, 0.0, 3600.0, -3600.0)),
             idle_s=chooser.choice((1.0, 2.0, 3.0)),
             every_event=chooser.random() < 0.2,
+        )
+        limit = chooser.choice((0, 0, 0, 0, 0, 2, 6, 20))
+        return replace(
+            plan,
+            chain=replace(plan.chain, range_blocks_max=limit),
+            stop_every_s=chooser.choice((None, None, 3.0)),
+            chain_away_s=chooser.choice((None, None, None, None, None, chooser.uniform(7, 14))),
+            rebalance_failing=chooser.random() < 0.5,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -132,6 +146,9 @@ _CALM: dict[str, Any] = {
     "restart_database_at": None,
     "skew_s": 0.0,
     "every_event": False,
+    "stop_every_s": None,
+    "chain_away_s": None,
+    "rebalance_failing": False,
 }
 _KAFKA: dict[str, float] = {
     "ack_lost": 0.05,
@@ -242,9 +259,17 @@ class Fates:
         self._world.mail.faults = self._plan.mail
         if self._plan.skew_s:
             self._reached("clock.skewed")
+        if self._plan.chain_away_s is not None:
+            self._world.chain.go_away(self._plan.chain_away_s)
         try:
             async with asyncio.timeout(self._plan.seconds):
-                await asyncio.gather(self._crashes(), self._pauses(), self._restart())
+                await asyncio.gather(
+                    self._crashes(),
+                    self._stops(),
+                    self._pauses(),
+                    self._restart(),
+                    self._rebalances(),
+                )
                 await asyncio.Event().wait()
         except TimeoutError:
             self._gate.faults = DatabaseFaults()
@@ -262,13 +287,50 @@ class Fates:
             for node in self._chooser.sample(victims, min(wanted, len(victims))):
                 self._cluster.crash(node)
 
+    async def _stops(self) -> None:
+        while self._plan.stop_every_s is not None:
+            await asyncio.sleep(self._chooser.expovariate(1 / self._plan.stop_every_s))
+            self._cluster.stop(self._chooser.choice(list(self._cluster.processes)))
+
     async def _pauses(self) -> None:
         while self._plan.pause_every_s is not None:
             await asyncio.sleep(self._chooser.expovariate(1 / self._plan.pause_every_s))
-            process = self._chooser.choice(list(self._cluster.processes.values()))
-            self._cluster.pause(process.node, self._chooser.choice((0.5, 3.0, 12.0, 35.0)))
+            seconds = self._chooser.choice((0.5, 3.0, 12.0, 35.0))
+            if self._chooser.random() < 0.5 or not await self._pause_sending(seconds):
+                process = self._chooser.choice(list(self._cluster.processes.values()))
+                self._cluster.pause(process.node, seconds)
+
+    async def _pause_sending(self, seconds: float) -> bool:
+        """Pause whoever has records on their way to the broker, if anybody soon has.
+
+        A relay that stands still just then is what its lease is for; chance alone hardly hits it.
+        """
+        for _ in range(2000):
+            if any(self._cluster.pause(one, seconds) for one in self._world.kafka.sending()):
+                return True
+            await asyncio.sleep(0.0005)
+        return False
 
     async def _restart(self) -> None:
-        if self._plan.restart_database_at is not None:
-            await asyncio.sleep(self._plan.restart_database_at)
-            self._gate.restart(self._chooser.uniform(0.1, 3))
+        if self._plan.restart_database_at is None:
+            return
+        await asyncio.sleep(self._plan.restart_database_at)
+        for _ in range(400):  # in the middle of somebody's batch, if there soon is one
+            if any(not one.offsets._idle.is_set() for one in self._consumers()):
+                break
+            await asyncio.sleep(0.005)
+        self._gate.restart(self._chooser.choice((0.2, 2.0, 8.0)))
+
+    async def _rebalances(self) -> None:
+        while self._plan.rebalance_failing:
+            await asyncio.sleep(0.05)
+            for consumer in self._consumers():
+                failing = consumer.processor.failing_since is not None
+                if failing and self._chooser.random() < 0.2:
+                    self._world.kafka.rebalance(consumer.processor.group)
+
+    def _consumers(self) -> Iterator[Any]:
+        for name in self._cluster.processes:
+            runtime = self._cluster.runtime(name)
+            if runtime is not None and runtime.consumer is not None:
+                yield runtime.consumer

@@ -167,15 +167,7 @@ class Simulation:
         await self._until(lambda: self.cluster.all_up, START_S, "the services did not start")
         await self._companies()
         fates = Fates(self.plan, self._part(), self, self._reached)
-        people = asyncio.gather(
-            *(
-                client.run(
-                    self.plan.invoices,
-                    Payer(self.chain, chooser=self._part(), now=self.now, reached=self._reached),
-                )
-                for client in self.clients
-            )
-        )
+        people = asyncio.gather(*(self._let_work(client) for client in self.clients))
         await fates.run()
         for client in self.clients:
             client.calm()
@@ -195,6 +187,13 @@ class Simulation:
         making_blocks.cancel()
         limits.cancel()
         return findings
+
+    async def _let_work(self, client: Client) -> None:
+        payer = Payer(self.chain, chooser=self._part(), now=self.now, reached=self._reached)
+        if self.plan.chain_away_s is not None:
+            # Until it is known that the node is away: then no invoice can be issued.
+            await asyncio.sleep(self.plan.chain_away_s / 2)
+        await client.run(self.plan.invoices, payer)
 
     def _events_wanted(self) -> dict[str, set[str]]:
         """Ids of the events each endpoint had to be told, by URL."""
@@ -272,9 +271,7 @@ class Simulation:
             down = [p.name for p in self.cluster.processes.values() if p.app is None]
             return f"down: {down}"
         groups = [
-            p.service.group or p.name
-            for p in self.cluster.processes.values()
-            if p.service.subscriptions
+            found.group for p in self.cluster.processes.values() for found in p.service.groups()
         ]
         if not self.kafka.drained(groups):
             return "records are unread"

@@ -88,6 +88,8 @@ class SimProducer(Connection):
         super().__init__(kafka, node, self.settings["request_timeout_ms"])
         self._queues: dict[TopicPartition, Queue] = {}
         self._outstanding = 0
+        self.on_their_way = 0
+        """Batches that the broker has not seen yet."""
         self._flushing = False
         self._closed = False
         self._changed = asyncio.Event()
@@ -188,11 +190,13 @@ class SimProducer(Connection):
         return any(queue.records for queue in self._queues.values())
 
     def _transmit(self, batch: Batch) -> None:
+        self.on_their_way += 1
         self._kafka.carry(self._kafka.latency(), self._arrive_batch, batch)
 
     def _arrive_batch(self, batch: Batch) -> None:
         """The broker has the batch before it, or the network has lost it on the way."""
         kafka = self._kafka
+        self.on_their_way -= 1
         if self.cut:
             self._outlive(batch, "crash", (0.0, 1.0))
         elif self.node.paused and not kafka.away and kafka.even():

@@ -88,6 +88,14 @@ class SimKafka:
             if isinstance(one, SimConsumer) and (group is None or one.group_id == group)
         ]
 
+    def sending(self) -> list[Node]:
+        """Nodes with records on their way to the broker, in a fixed order."""
+        return [
+            one.node
+            for one in self._connections
+            if isinstance(one, SimProducer) and one.on_their_way and not one.cut
+        ]
+
     def crashed(self, node: Node) -> None:
         """A node is dead: what it had sent arrives or does not, and it sends no more."""
         for connection in [one for one in self._connections if one.node is node]:
