@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -17,6 +17,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from invoiceos_local.resolver import Choices, Infrastructure, infrastructure
 from testkit.databases import ServiceDatabase, create_database
+
+if TYPE_CHECKING:
+    from testkit.secured import SecuredKafka
 
 _ADDRESSES = {
     "INVOICEOS_KAFKA_BOOTSTRAP": "kafka_bootstrap",
@@ -103,6 +106,15 @@ def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
     """Kafka, PostgreSQL, a Tempo chain and a mail sink; addresses in the environment win."""
     with _start(tmp_path_factory.mktemp("infrastructure")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SecuredKafka"]:
+    """A broker of its own that asks its clients who they are; topics, users and rights are made."""
+    from testkit.secured import running_secured_kafka
+
+    with running_secured_kafka(tmp_path_factory.mktemp("secured")) as kafka:
+        yield kafka
 
 
 @pytest.fixture(scope="session")
