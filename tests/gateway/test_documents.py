@@ -156,3 +156,18 @@ async def test_the_page_asks_nobody_else(gateway: Any) -> None:
     assert (again.status, again.body) == (304, b"")
     assert (await gateway.ask("GET", "/")).headers["Location"] == "/docs"
     assert (await gateway.ask("POST", "/docs")).status == 405
+
+
+async def test_the_page_of_events_and_its_parts_are_served(gateway: Any) -> None:
+    page = await gateway.ask("GET", "/docs/events")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+    assert b"invoiceos.invoice.paid.v1" in page.body
+    for ending, media in ((".css", "text/css"), (".js", "text/javascript")):
+        part = await gateway.ask("GET", f"/docs/events{ending}")
+        assert part.headers["Content-Type"].startswith(media)
+        assert not re.search(rb"url\(|@import|https?://", part.body)
+    catalogue = await gateway.ask("GET", "/docs/events.json")
+    assert catalogue.headers["Content-Type"].startswith("application/json")
+    assert catalogue.json["invoiceos.invoice.paid.v1"]["schema"]["title"] == "InvoicePaid"
+    assert (await gateway.ask("GET", "/docs/events/")).status == 404

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from chassis import event_documents
 from chassis.application import describe
 from chassis.runtime import Service
 from invoiceos_contracts import EVENTS, Event, owned_by
@@ -100,17 +101,16 @@ def write(folder: Path, services: Mapping[str, Service]) -> Iterator[Path]:
     A schema that would break its version is not written: the command ends and says what breaks.
     """
     documents = dict(_schemas(folder))
+    before = {path: json.loads(path.read_text()) for path in documents if path.exists()}
     problems = [
-        f"{path}: {reason}"
-        for path, schema in documents.items()
-        if path.exists()
-        for reason in breaks(json.loads(path.read_text()), schema)
+        f"{path}: {reason}" for path in before for reason in breaks(before[path], documents[path])
     ]
     if problems:
         for problem in problems:
             typer.echo(problem, err=True)
         typer.echo("Publish a new version of the event beside the old one instead.", err=True)
         raise typer.Exit(1)
+    known = _known(documents, before, services)
     for name, service in sorted(services.items()):
         documents[folder / "asyncapi" / f"{name}.json"] = asyncapi(service)
         documents[folder / "openapi" / f"{name}.json"] = describe(service).openapi()
@@ -118,6 +118,32 @@ def write(folder: Path, services: Mapping[str, Service]) -> Iterator[Path]:
     for path, document in documents.items():
         yield _put(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     yield from _goldens(folder)
+    yield from event_documents.write(folder, known)
+
+
+def _known(
+    schemas: Mapping[Path, dict[str, Any]],
+    before: Mapping[Path, dict[str, Any]],
+    services: Mapping[str, Service],
+) -> event_documents.Known:
+    """What the documents for partners stand on."""
+    by_type = {schema["x-type"]: schema for schema in schemas.values()}
+    readers = {
+        name: tuple(
+            reader
+            for reader, service in sorted(services.items())
+            if any(name == event.TYPE for s in service.subscriptions for event in s.events)
+        )
+        for name in EVENTS
+    }
+    return event_documents.Known(
+        before={schema["x-type"]: schema for schema in before.values()},
+        schemas={name: by_type[name] for name in EVENTS},
+        readers=readers,
+        request=by_type[InvoiceRequest.TYPE],
+        headers=_HEADERS,
+        optional_headers=_OPTIONAL_HEADERS,
+    )
 
 
 def _schemas(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

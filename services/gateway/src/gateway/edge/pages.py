@@ -30,6 +30,10 @@ _FILES = {
     "/docs": ("index.html", "text/html"),
     "/docs/docs.css": ("docs.css", "text/css"),
     "/docs/docs.js": ("docs.js", "text/javascript"),
+    "/docs/events": ("events.html", "text/html"),
+    "/docs/events.css": ("events.css", "text/css"),
+    "/docs/events.js": ("events.js", "text/javascript"),
+    "/docs/events.json": ("events.json", "application/json"),
 }
 
 

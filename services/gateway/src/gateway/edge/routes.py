@@ -66,6 +66,8 @@ def _table() -> Iterator[Route]:
         yield Route(path, Where.OWN, public=True, exact=True)
     for path in ("/", "/api/health", "/openapi.json", "/docs", "/docs/docs.css", "/docs/docs.js"):
         yield Route(path, Where.PAGE, public=True, exact=True)
+    for ending in ("", ".css", ".js", ".json"):
+        yield Route(f"/docs/events{ending}", Where.PAGE, public=True, exact=True)
 
 
 TABLE = {route.prefix: route for route in _table()}
