@@ -14,9 +14,10 @@ A table names the places its values go to, by door, and what each door answers a
     "NaN" = { json = "NaN", rest = "400 malformed_body" }
 
 A case says what is sent in one of these ways: `json` (JSON text as it stands), `text`, `hex` (raw
-bytes), `repeat` (a beginning or none, text, times), `nest` (opening, middle, closing, times); and for a door where the
-rule does not hold, what it gets there instead: `rest = "-"` is not sent to that door at all.
-Values that need no name stand in one list, `themselves`.
+bytes), `repeat` (a beginning or none, text, times), `nest` (opening, middle, closing, times),
+`absent` (left out), `twice` (given once more); and for a door where the rule does not hold, what it
+gets there instead: `rest = "-"` is not sent to that door at all. `header` names the header where
+a table is about many. Values that need no name stand in one list, `themselves`.
 """
 
 import json
@@ -29,7 +30,9 @@ from typing import Any
 CASES = Path(__file__).parent / "cases"
 DOORS = ("rest", "topic", "webhook")
 NOWHERE = "-"
-_FORMS = frozenset({"json", "text", "hex", "repeat", "nest"})
+ABSENT, TWICE = "absent", "twice"
+_AS_IT_STANDS = frozenset({"json", "hex", "nest"})
+_FORMS = _AS_IT_STANDS | {"text", "repeat", ABSENT, TWICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class Case:
     place: Place
     sent: bytes
     """As it stands in a body: JSON text; in all other parts the text itself."""
-    is_json: bool
+    form: str
+    """The way it was written in the table."""
     expected: str
     """`422 invalid_request` of REST, `dead contract` of a topic."""
 
@@ -76,22 +80,20 @@ class Case:
     @property
     def in_json(self) -> bytes:
         """The value as a JSON text."""
-        return self.sent if self.is_json else json.dumps(self.sent.decode()).encode()
+        return self.sent if self.form in _AS_IT_STANDS else json.dumps(self.sent.decode()).encode()
 
 
-def _sent(given: Mapping[str, Any]) -> tuple[bytes, bool]:
-    """What goes on the wire, and whether it is JSON text already."""
-    if "json" in given:
-        return given["json"].encode(), True
-    if "nest" in given:
-        opening, middle, closing, times = given["nest"]
-        return (opening * times + middle + closing * times).encode(), True
-    if "hex" in given:
-        return bytes.fromhex(given["hex"]), True
-    if "repeat" in given:
-        *before, text, times = given["repeat"]
-        return ("".join(before) + text * times).encode(), False
-    return given["text"].encode(), False
+def _sent(form: str, value: Any) -> bytes:
+    """What goes on the wire."""
+    if form == "nest":
+        opening, middle, closing, times = value
+        return (opening * times + middle + closing * times).encode()
+    if form == "hex":
+        return bytes.fromhex(value)
+    if form == "repeat":
+        *before, text, times = value
+        return ("".join(before) + text * times).encode()
+    return b"" if form == ABSENT else value.encode()
 
 
 def _titled(table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -104,16 +106,19 @@ def _titled(table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 def _read(path: Path) -> Iterator[Case]:
     table = tomllib.loads(path.read_text())
     for title, given in _titled(table):
-        if len(_FORMS & given.keys()) != 1 or not given.keys() <= _FORMS | {*DOORS}:
+        forms = _FORMS & given.keys()
+        if len(forms) != 1 or not given.keys() <= _FORMS | {*DOORS, "header"}:
             message = f"{path.name}: {title}: {sorted(given)}"
             raise ValueError(message)
-        sent, is_json = _sent(given)
+        form = forms.pop()
+        sent = _sent(form, given[form])
         for door, places in table["places"].items():
             expected = given.get(door, table["expected"][door])
             if expected == NOWHERE:
                 continue
             for place in places:
-                yield Case(path.stem, title, door, Place.of(place), sent, is_json, expected)
+                where = Place.of(f"{place} {given.get('header', '')}")
+                yield Case(path.stem, title, door, where, sent, form, expected)
 
 
 def cases(door: str) -> list[Case]:

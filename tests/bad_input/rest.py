@@ -35,7 +35,7 @@ def good_body(operation: str) -> Any:
     return json.loads(text) if text else None
 
 
-def _spliced(body: Any, path: str, value: bytes) -> bytes:
+def spliced(body: Any, path: str, value: bytes) -> bytes:
     """A body with this JSON text at a path."""
     target = body
     *parents, last = path.split(".")
@@ -52,7 +52,7 @@ def _body(case: Case) -> bytes | None:
         return json.dumps(body | json.loads(case.sent)).encode()
     if place.part != "body":
         return None if body is None else json.dumps(body).encode()
-    return _spliced(body, place.name, case.in_json) if place.name else case.sent
+    return spliced(body, place.name, case.in_json) if place.name else case.sent
 
 
 def _address(case: Case, world: World) -> str:

@@ -1,10 +1,12 @@
 """What every event has in common: a frozen body, its tenant, and what its envelope says."""
 
+import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from invoiceos_contracts.ids import TenantId, encode
 from invoiceos_contracts.strict_json import BadJson, parse
@@ -16,6 +18,22 @@ MAX_MINOR = 10**18
 
 AssetCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,11}$", examples=["USD"])]
 MinorUnits = Annotated[int, Field(strict=True, ge=-MAX_MINOR, le=MAX_MINOR)]
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def _written_out(value: object) -> object:
+    """Refuse dates, numbers and times of nowhere, which pydantic would read as some time."""
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        return value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    raise ValueError("a time is text such as 2030-01-31T12:00:00Z, with its offset from UTC")
+
+
+Moment = Annotated[datetime, BeforeValidator(_written_out)]
+"""When something happened or will happen; RFC 3339 in JSON."""
 
 
 class Shape(BaseModel):

@@ -1,9 +1,8 @@
 """Facts of `invoiceos.ephemeral.v1`: the life of each ephemeral wallet and its end."""
 
-from datetime import datetime
 from typing import ClassVar
 
-from invoiceos_contracts.base import Amount, Event, Shape
+from invoiceos_contracts.base import Amount, Event, Moment, Shape
 from invoiceos_contracts.ids import InvoiceId, PaymentId, WalletId
 from invoiceos_contracts.wallet_v1 import DestroyedItem
 
@@ -35,7 +34,7 @@ class EphemeralWalletActivated(EphemeralEvent):
 
     TYPE: ClassVar[str] = "invoiceos.ephemeral.activated.v1"
 
-    until: datetime
+    until: Moment
     watch_window_s: int
 
 
@@ -44,7 +43,7 @@ class EphemeralWalletExtended(EphemeralEvent):
 
     TYPE: ClassVar[str] = "invoiceos.ephemeral.extended.v1"
 
-    until: datetime
+    until: Moment
     by: str
 
 
@@ -53,7 +52,7 @@ class EphemeralWalletExpired(EphemeralEvent):
 
     TYPE: ClassVar[str] = "invoiceos.ephemeral.expired.v1"
 
-    since: datetime
+    since: Moment
 
 
 class EphemeralWalletDraining(EphemeralEvent):
@@ -77,7 +76,7 @@ class EphemeralWalletWatching(EphemeralEvent):
 
     TYPE: ClassVar[str] = "invoiceos.ephemeral.watching.v1"
 
-    until: datetime
+    until: Moment
 
 
 class LateFundsDetected(EphemeralEvent):
@@ -123,8 +122,8 @@ class CertificateBody(Shape):
     rail: str
     chain_id: int | None
     address: str
-    created_at: datetime
-    destroyed_at: datetime
+    created_at: Moment
+    destroyed_at: Moment
     reason: str
     destroyed: tuple[DestroyedItem, ...]
     kept: tuple[str, ...]

@@ -1,6 +1,5 @@
 """Facts of `invoiceos.invoice.v1`: the document, its settlement and its timeliness."""
 
-from datetime import datetime
 from typing import ClassVar
 
 from invoiceos_contracts.base import (
@@ -9,6 +8,7 @@ from invoiceos_contracts.base import (
     Document,
     Event,
     Mode,
+    Moment,
     Sealed,
     Settlement,
     Shape,
@@ -80,7 +80,7 @@ class InvoiceCreated(InvoiceEvent):
 
     customer_id: CustomerId | None
     reference: str | None
-    due_at: datetime
+    due_at: Moment
 
 
 class InvoiceUpdated(InvoiceEvent):
@@ -90,7 +90,7 @@ class InvoiceUpdated(InvoiceEvent):
 
     customer_id: CustomerId | None
     reference: str | None
-    due_at: datetime
+    due_at: Moment
 
 
 class InvoiceDeleted(InvoiceEvent):
@@ -106,7 +106,7 @@ class InvoiceIssuing(InvoiceEvent):
 
     asset: AssetCode
     customer_id: CustomerId | None
-    due_at: datetime
+    due_at: Moment
     wallet: WalletPreference
     selector: SelectorInput
     attempt: int
@@ -119,8 +119,8 @@ class InvoiceIssued(InvoiceEvent):
     TYPE: ClassVar[str] = "invoiceos.invoice.issued.v1"
     SENSITIVE: ClassVar[frozenset[str]] = frozenset({"recipient"})
 
-    issued_at: datetime
-    due_at: datetime
+    issued_at: Moment
+    due_at: Moment
     payment_link: str
     customer_id: CustomerId | None
     issuer_name: str
@@ -133,7 +133,7 @@ class InvoiceIssued(InvoiceEvent):
     address: str
     memo: str | None
     accepted_assets: tuple[AssetCode, ...]
-    expires_at: datetime
+    expires_at: Moment
     watch_window_s: int
     lines: tuple[LineSummary, ...]
 
@@ -237,7 +237,7 @@ class InvoiceOverdue(InvoiceEvent):
 
     TYPE: ClassVar[str] = "invoiceos.invoice.overdue.v1"
 
-    since: datetime
+    since: Moment
 
 
 class InvoiceExpired(InvoiceEvent):
@@ -245,7 +245,7 @@ class InvoiceExpired(InvoiceEvent):
 
     TYPE: ClassVar[str] = "invoiceos.invoice.expired.v1"
 
-    since: datetime
+    since: Moment
 
 
 class InvoiceSettledLate(InvoiceEvent):
@@ -253,7 +253,7 @@ class InvoiceSettledLate(InvoiceEvent):
 
     TYPE: ClassVar[str] = "invoiceos.invoice.settled_late.v1"
 
-    since: datetime
+    since: Moment
     """When it had become overdue."""
 
 

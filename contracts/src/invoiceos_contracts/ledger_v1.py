@@ -1,10 +1,9 @@
 """Facts of `invoiceos.ledger.v1`: what was booked, and that the reserve covers what circulates."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from invoiceos_contracts.base import Amount, AssetCode, Event, Shape
+from invoiceos_contracts.base import Amount, AssetCode, Event, Moment, Shape
 from invoiceos_contracts.ids import InvoiceId, PaymentId, StatementId, TransactionId, WalletId
 
 
@@ -36,7 +35,7 @@ class FundsBooked(LedgerEvent):
     """What is kept as the payer's credit, in the asset that was paid."""
     fee: Amount
     """Platform fee, part of `applied`."""
-    booked_at: datetime
+    booked_at: Moment
 
 
 class FundsReversed(LedgerEvent):
@@ -52,7 +51,7 @@ class FundsReversed(LedgerEvent):
     """What no longer counts towards the invoice, as a positive amount."""
     excess: Amount
     cause: str
-    booked_at: datetime
+    booked_at: Moment
 
 
 class Posting(Shape):
@@ -70,7 +69,7 @@ class TransactionPosted(LedgerEvent):
     invoice_id: InvoiceId | None
     cause_event_id: UUID
     postings: tuple[Posting, ...]
-    posted_at: datetime
+    posted_at: Moment
     previous_hash: str
     hash: str
     """SHA-256 over the previous hash and the canonical transaction, hexadecimal."""
@@ -107,7 +106,7 @@ class ReserveStated(Event):
     ledger_head: str
     """Hash over the heads of the ledgers this batch touched, chained to the statement before."""
     previous_hash: str
-    stated_at: datetime
+    stated_at: Moment
     signature: str
     """Ed25519 over `ledger_head` and the canonical positions; base64."""
     key_id: str

@@ -1,10 +1,9 @@
 """Facts of `invoiceos.notification.v1`: who was told, and who could not be."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from invoiceos_contracts.base import Event
+from invoiceos_contracts.base import Event, Moment
 from invoiceos_contracts.ids import (
     InvoiceId,
     NotificationId,
@@ -70,6 +69,6 @@ class WebhookEndpointDisabled(Event):
     KEY: ClassVar[tuple[str, str]] = ("endpoint_id", "whe")
 
     endpoint_id: WebhookEndpointId
-    since: datetime
+    since: Moment
     """When the first failure without a success after it was."""
     reason: str

@@ -1,9 +1,8 @@
 """Facts of `invoiceos.payment.v1`: money on its way, arrived, taken back, or unexpected."""
 
-from datetime import datetime
 from typing import ClassVar
 
-from invoiceos_contracts.base import Amount, AssetCode, Event, Shape
+from invoiceos_contracts.base import Amount, AssetCode, Event, Moment, Shape
 from invoiceos_contracts.ids import InvoiceId, PaymentId, WalletId
 
 
@@ -54,7 +53,7 @@ class PaymentSucceeded(PaymentEvent):
     """Names the payment at the provider; unique there."""
     fee: Amount | None
     """What the provider kept, where it is known."""
-    final_at: datetime
+    final_at: Moment
     invoice_due: Amount
     """What the invoice asked for when its wallet was made."""
     memo_matches: bool | None

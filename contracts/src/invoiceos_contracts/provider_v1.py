@@ -1,10 +1,9 @@
 """Facts of `invoiceos.provider.v1`: how the providers are, and what they hold."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from invoiceos_contracts.base import Amount, Event, Health
+from invoiceos_contracts.base import Amount, Event, Health, Moment
 from invoiceos_contracts.ids import InvoiceId, WalletId
 
 
@@ -25,7 +24,7 @@ class ProviderHealthChanged(Event):
     """Smoothed share of good answers, parts per million."""
     samples: int
     cause: str
-    at: datetime
+    at: Moment
 
 
 class WalletBalanceObserved(Event):
@@ -46,4 +45,4 @@ class WalletBalanceObserved(Event):
     balances: tuple[Amount, ...]
     payments_pending: int
     """Payments to this wallet that were seen and are not final."""
-    observed_at: datetime
+    observed_at: Moment

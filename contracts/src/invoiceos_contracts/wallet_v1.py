@@ -1,9 +1,8 @@
 """Facts of `invoiceos.wallet.v1`: how each invoice got the place it is paid into."""
 
-from datetime import datetime
 from typing import ClassVar
 
-from invoiceos_contracts.base import Amount, AssetCode, Event, Mode, Shape
+from invoiceos_contracts.base import Amount, AssetCode, Event, Mode, Moment, Shape
 from invoiceos_contracts.ids import InvoiceId, WalletId
 
 
@@ -44,7 +43,7 @@ class WalletReady(WalletEvent):
     due: Amount
     ttl_s: int
     watch_window_s: int
-    expires_at: datetime
+    expires_at: Moment
     decision: str
     """The rule that chose the rail."""
 
@@ -74,4 +73,4 @@ class WalletSecretsDestroyed(WalletEvent):
     items: tuple[DestroyedItem, ...]
     kept: tuple[str, ...]
     """What stays, and why: said so that the certificate is the whole truth."""
-    destroyed_at: datetime
+    destroyed_at: Moment

@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chassis import logs, problems, telemetry
 from chassis.auth import TokenReader
+from chassis.openapi import Documented
 from chassis.runtime import Runtime, Service
 from chassis.settings import Role, Settings, load
 from messaging import failpoints
@@ -58,7 +59,7 @@ async def get_version(request: Request) -> dict[str, str]:
 
 
 def _empty(service: Service, **more: Any) -> FastAPI:
-    return FastAPI(
+    return Documented(
         title=f"Invoice OS {service.name}",
         version=version_of(service),
         docs_url=None,

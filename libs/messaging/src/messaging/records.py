@@ -59,7 +59,7 @@ def read(record: Any, wanted: Collection[str]) -> Received[Event] | Unreadable |
     if fact.tenant_id not in (envelope.tenant_id, PLATFORM) or fact.subject != envelope.subject:
         return Unreadable(record, "envelope", "tenant or subject differs between header and body")
     if record.key != fact.subject.encode():
-        return Unreadable(record, "envelope", "the record's key is not its subject")
+        return Unreadable(record, "envelope", "the key is not the subject")
     return Received(fact, envelope, record)
 
 

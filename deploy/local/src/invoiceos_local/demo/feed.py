@@ -11,7 +11,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer
 
-from invoiceos_contracts import EVENTS, EnvelopeError, Event, from_headers, topics
+from invoiceos_contracts import EVENTS, Event, from_headers, topics
 
 Show = Callable[["Seen"], None]
 
@@ -63,13 +63,12 @@ class Feed:
     async def _read(self) -> None:
         async for record in self._consumer:
             try:
-                envelope = from_headers(record.headers)
-                kind = EVENTS.get(envelope.type)
-            except EnvelopeError:
-                continue
-            if kind is None:
-                continue
-            found = Seen(kind.read(record.value), kind.OWNER, time.monotonic())
+                kind = EVENTS.get(from_headers(record.headers).type)
+                if kind is None:
+                    continue
+                found = Seen(kind.read(record.value or b""), kind.OWNER, time.monotonic())
+            except ValueError:
+                continue  # what breaks the contract is for the services to put aside
             async with self._news:
                 self.seen.append(found)
                 self._news.notify_all()

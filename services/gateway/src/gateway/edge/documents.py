@@ -5,40 +5,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chassis.openapi import PROBLEM, VERBS, WRITES, problem_response, with_problems
 from gateway.edge.routes import Where, find
 
 Json = dict[str, Any]
-_VERBS = ("get", "post", "put", "patch", "delete", "head", "options")
-_WRITES = ("post", "put", "patch", "delete")
 _OWN = "gateway"
-_REPLACED = frozenset({"HTTPValidationError", "ValidationError"})
-"""What FastAPI claims to answer to bad input; we answer with a problem document."""
 _SCHEME = "apiKey"
-_PROBLEM: Json = {
-    "type": "object",
-    "title": "Problem",
-    "description": "What went wrong (RFC 9457). Programs go by `code`, which never changes.",
-    "required": ["type", "title", "status", "code"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "examples": ["invalid_request"]},
-        "detail": {"type": "string"},
-        "data": {"type": "object", "additionalProperties": True},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
+_OF_THE_EDGE = {
+    400: "The request cannot be read: its path, query, headers or body are ambiguous.",
+    408: "The body did not arrive in time.",
+    414: "The address is too long.",
+    429: "Too many requests; Retry-After says when to go on.",
+    502: "The service broke off, or its name cannot be reached.",
+    504: "The service did not answer in time; a write may have been carried out.",
 }
-_PROBLEM_RESPONSE: Json = {
-    "description": "A problem; its code says which.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
+_OF_CALLERS = ("401", "403")
+"""Nobody gets these where nobody says who he is."""
 _IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -55,12 +37,13 @@ _HEALTH: Json = {
         "summary": "Get Health",
         "description": "How every service is; 503 when one is not ready.",
         "responses": {
-            "200": {
-                "description": "All services are ready.",
+            str(status): {
+                "description": text,
                 "content": {
                     "application/json": {"schema": {"$ref": "#/components/schemas/Health"}}
                 },
             }
+            for status, text in ((200, "All services are ready."), (503, "One of them is not."))
         },
     }
 }
@@ -93,10 +76,10 @@ def merge(documents: Mapping[str, Json], own: Json) -> Json:
     Only what the gateway lets through is in it. A component whose name two services use for
     different things gets the service's name before its own.
     """
-    schemas: Json = {"Problem": _PROBLEM, "Health": _HEALTH_SCHEMA}
+    schemas: Json = {"Problem": PROBLEM, "Health": _HEALTH_SCHEMA}
     paths: Json = {}
     for service, document in [(_OWN, own), *sorted(documents.items())]:
-        part = _renamed(copy.deepcopy(document), service, schemas)
+        part = with_problems(_renamed(copy.deepcopy(document), service, schemas))
         schemas |= part.get("components", {}).get("schemas", {})
         for path, item in part.get("paths", {}).items():
             if _answers(service, path):
@@ -133,7 +116,7 @@ def _answers(service: str, path: str) -> bool:
 
 
 def _operations(item: Json) -> Iterator[Json]:
-    return (item[verb] for verb in _VERBS if verb in item)
+    return (item[verb] for verb in VERBS if verb in item)
 
 
 def _renamed(document: Json, service: str, taken: Json) -> Json:
@@ -144,7 +127,7 @@ def _renamed(document: Json, service: str, taken: Json) -> Json:
         for name, schema in schemas.items()
         if name in taken and taken[name] != schema
     }
-    kept = {names.get(n, n): schema for n, schema in schemas.items() if n not in _REPLACED}
+    kept = {names.get(n, n): schema for n, schema in schemas.items()}
     references = {
         f"#/components/schemas/{n}": f"#/components/schemas/{m}" for n, m in names.items()
     }
@@ -175,18 +158,19 @@ def _described(service: str, path: str, item: Json) -> Json:
     """A path with what the gateway adds: problems, the key, the idempotency key, its service."""
     route = find(path)
     public = route is not None and route.public
-    for verb in _VERBS:
+    for verb in VERBS:
         operation = item.get(verb)
         if operation is None:
             continue
         operation["tags"] = [service]
         operation["operationId"] = f"{service}_{operation.get('operationId', verb + path)}"
         responses = operation.setdefault("responses", {})
-        responses.pop("422", None)
-        responses["default"] = _PROBLEM_RESPONSE
+        responses |= {str(code): problem_response(text) for code, text in _OF_THE_EDGE.items()}
         if public:
             operation["security"] = []
+            for status in _OF_CALLERS:
+                responses.pop(status, None)
         given = {parameter.get("name", "").lower() for parameter in operation.get("parameters", [])}
-        if verb in _WRITES and not public and "idempotency-key" not in given:
+        if verb in WRITES and not public and "idempotency-key" not in given:
             operation.setdefault("parameters", []).append(dict(_IDEMPOTENCY_KEY))
     return item
