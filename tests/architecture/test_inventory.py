@@ -11,7 +11,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-SERVICES = sorted(path for path in (ROOT / "services").iterdir() if path.is_dir())
+STAND_INS = {"provider-sandbox"}
+"""Folders that play somebody else's system: no service of ours, so none of its rules.
+
+No Kafka, no database, no nine names, no manifests (docs/adr, "The provider sandbox is no service").
+The rules about files, imports and types hold for them as for everything.
+"""
+FOLDERS = sorted(path for path in (ROOT / "services").iterdir() if path.is_dir())
+SERVICES = [path for path in FOLDERS if path.name not in STAND_INS]
 MANIFESTS = {
     *("configmap.yaml", "deployment.yaml", "kustomization.yaml", "migrate-job.yaml"),
     *("pdb.yaml", "service.yaml", "serviceaccount.yaml"),
@@ -106,6 +113,16 @@ def test_the_import_linter_knows_it(folder: Path) -> None:
 @each_service
 def test_readers_find_it(folder: Path) -> None:
     assert f"`{folder.name}`" in (ROOT / "README.md").read_text(), "add it to the map in README.md"
+
+
+def test_a_stand_in_is_not_taken_for_a_service() -> None:
+    for folder in (path for path in FOLDERS if path.name in STAND_INS):
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        assert "invoiceos.services" not in project["entry-points"], "then it is a service: be one"
+        assert not (folder / "migrations").exists()
+        assert not (ROOT / "k8s" / "base" / folder.name).exists(), "production never runs it"
+        assert package_of(folder) in CONFIG["root_packages"], "imports are held for it too"
+        assert list((ROOT / "tests" / package_of(folder)).rglob("test_*.py"))
 
 
 def test_every_manifest_folder_and_every_test_folder_belongs_to_something() -> None:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from chassis.runtime import Service
 from chassis.settings import Settings
+from provider_sandbox.settings import SandboxSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^(#?)(INVOICEOS_[A-Z0-9_]+)=(.*)$", re.MULTILINE)
@@ -19,6 +20,10 @@ DOCUMENTED = {
 }
 NAMES = sorted(point.name for point in entry_points(group="invoiceos.services"))
 each_service = pytest.mark.parametrize("name", NAMES)
+
+
+SANDBOX = {f"INVOICEOS_{name.upper()}" for name in SandboxSettings.model_fields}
+"""The provider sandbox is no service; what it reads is documented all the same."""
 
 
 def settings_of(name: str) -> type[Settings]:
@@ -38,7 +43,7 @@ def required(kind: type[Settings]) -> set[str]:
 def read_outside_settings() -> set[str]:
     """Names that commands, the local stack, tests' tools and compose take from the environment."""
     literal = re.compile(r"[\"']((?:INVOICEOS_)[A-Z0-9_]+)[\"']")
-    found: set[str] = set()
+    found: set[str] = set(SANDBOX)
     for folder in ("libs", "deploy", "services"):
         for path in (ROOT / folder).rglob("*.py"):
             found |= set(literal.findall(path.read_text()))

@@ -128,9 +128,9 @@ def _operate(*arguments: str) -> None:
 
 def _print_addresses(state: State) -> None:
     console.print()
-    for name in ("gateway", "mail"):
+    for name, shown in (("gateway",) * 2, ("mail",) * 2, ("provider-sandbox", "sandbox")):
         if name in state.urls:
-            console.print(f"  {name:<9} [link]{state.urls[name]}[/link]")
+            console.print(f"  {shown:<9} [link]{state.urls[name]}[/link]")
     if "api_key" in state.tenant:
         console.print(f"  API key   {state.tenant['api_key']}  (tenant demo)", markup=False)
     console.print(f"  details   {data_folder() / 'state.json'}", markup=False)

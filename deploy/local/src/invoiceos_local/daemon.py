@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from invoiceos_local.environment import GATEWAY
+from invoiceos_local.environment import GATEWAY, SANDBOX
 from invoiceos_local.errors import NotReady, Unavailable
 from invoiceos_local.processes import sweep
 from invoiceos_local.seed import demo_tenant
-from invoiceos_local.stack import GATEWAY_PORT, Plan, Stack
+from invoiceos_local.stack import GATEWAY_PORT, SANDBOX_PORT, Plan, Stack
 from invoiceos_local.state import State, write_supervisor
 
 _WRITE_DOWN_EVERY_SECONDS = 2.0
@@ -98,7 +98,8 @@ class Daemon:
 
 def _default_plan(state: State) -> Plan:
     """All that is installed, at the ports of the last run where those are free."""
-    return Plan(ports={GATEWAY: GATEWAY_PORT, **state.ports}, restart_dead=True, auditor=True)
+    wishes = {GATEWAY: GATEWAY_PORT, SANDBOX: SANDBOX_PORT, **state.ports}
+    return Plan(ports=wishes, restart_dead=True, auditor=True, sandbox=True)
 
 
 def _keep_former_logs(logs: Path) -> None:

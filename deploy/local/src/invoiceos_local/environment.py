@@ -18,6 +18,8 @@ GATEWAY = "gateway"
 AUDITOR = "auditor"
 """A process beside the services: it serves nobody, and has no schema of its own."""
 AUDIT_EVERY_SECONDS = 30
+SANDBOX = "provider-sandbox"
+"""Plays Stripe, PayPal and Circle: somebody else's system, so no service either."""
 DATABASE = "invoiceos"
 # Settings of the caller's environment that win over the ones made here.
 _PASSED_ON = (
@@ -127,6 +129,16 @@ def auditor_environment(around: Surroundings, port: int) -> dict[str, str]:
         **around.kafka(AUDITOR),
         "INVOICEOS_HTTP_HOST": LOOPBACK,
         "INVOICEOS_HTTP_PORT": str(port),
+    }
+
+
+def sandbox_environment(port: int, file: str) -> dict[str, str]:
+    """The variables of the provider sandbox."""
+    return {
+        "INVOICEOS_ENVIRONMENT": "development",
+        "INVOICEOS_SANDBOX_HOST": LOOPBACK,
+        "INVOICEOS_SANDBOX_PORT": str(port),
+        "INVOICEOS_SANDBOX_FILE": file,
     }
 
 

@@ -22,10 +22,12 @@ from invoiceos_local.environment import (
     AUDIT_EVERY_SECONDS,
     AUDITOR,
     DATABASE,
+    SANDBOX,
     Surroundings,
     administration_environment,
     auditor_environment,
     installed_services,
+    sandbox_environment,
     service_environment,
 )
 from invoiceos_local.errors import NotReady
@@ -44,6 +46,7 @@ from invoiceos_local.resolver import (
 from invoiceos_local.secrets_file import StackSecrets
 
 GATEWAY_PORT = 8080
+SANDBOX_PORT = 8480
 _READY_TIMEOUT_SECONDS = 90
 _STOP_GRACE_SECONDS = 15
 _PROBE_TIMEOUT_SECONDS = 2
@@ -63,7 +66,8 @@ class Plan:
 
     `ports` are wishes, by service or need; `overrides` are settings by service, with `*` for all.
     `reroute` gives the addresses that services are told, where these lead through a proxy.
-    `program` is the `invoiceos` command. With `auditor` one more process audits all the time.
+    `program` is the `invoiceos` command. With `auditor` one more process audits all the time,
+    with `sandbox` one plays the payment providers.
     """
 
     services: Sequence[str] = field(default_factory=installed_services)
@@ -75,6 +79,12 @@ class Plan:
     program: Sequence[str] = (str(Path(sys.executable).with_name("invoiceos")),)
     restart_dead: bool = False
     auditor: bool = False
+    sandbox: bool = False
+
+    @property
+    def beside(self) -> list[str]:
+        """Processes that are no services."""
+        return [*([AUDITOR] if self.auditor else []), *([SANDBOX] if self.sandbox else [])]
 
 
 @dataclass
@@ -109,7 +119,7 @@ class Stack:
             StackSecrets.of(folder),
             {name: free_port(wishes.get(name)) for name in self._plan.services},
         )
-        self._auditor_port = free_port(wishes.get(AUDITOR))
+        self._beside = {name: free_port(wishes.get(name)) for name in self._plan.beside}
         self._services: dict[str, _Service] = {}
         self._left_dead: set[str] = set()
         self._lock = threading.RLock()
@@ -134,8 +144,10 @@ class Stack:
 
     @property
     def urls(self) -> dict[str, str]:
-        """The base URL of each service, and of the mail sink's list under `mail`."""
+        """The base URL of each service, of the mail sink's list (`mail`), of the sandbox."""
         services = {name: self._around.url(name) for name in self._plan.services}
+        if SANDBOX in self._beside:
+            services[SANDBOX] = self._url(SANDBOX)
         mail = self.infrastructure.mail_api_url
         return services | ({"mail": mail} if mail else {})
 
@@ -165,7 +177,7 @@ class Stack:
 
     def _start_services(self) -> None:
         began = time.monotonic()
-        names = [*self._plan.services, *([AUDITOR] if self._plan.auditor else [])]
+        names = [*self._plan.services, *self._plan.beside]
         for name in names:
             self._services[name] = _Service(self._spawn(name), time.monotonic())
         for name in names:
@@ -284,15 +296,19 @@ class Stack:
     def _spawn(self, name: str) -> Child:
         if name == AUDITOR:
             command = self.command("audit", "--every", str(AUDIT_EVERY_SECONDS))
-            environment = _inherited() | auditor_environment(self._around, self._auditor_port)
+            environment = _inherited() | auditor_environment(self._around, self._beside[name])
+        elif name == SANDBOX:
+            command = self.command("sandbox")
+            file = str(self.folder / "provider-sandbox.sqlite")
+            environment = _inherited() | sandbox_environment(self._beside[name], file)
         else:
             command = self.command("serve", name)
             environment = _inherited() | self.env_for(name)
         return self._processes.spawn(name, Command(command, environment))
 
     def _url(self, name: str) -> str:
-        if name == AUDITOR:
-            return f"http://{LOOPBACK}:{self._auditor_port}"
+        if name in self._beside:
+            return f"http://{LOOPBACK}:{self._beside[name]}"
         return self._around.url(name)
 
     def _wait_ready(self, name: str) -> None:

@@ -1,0 +1,1 @@
+"""Plays the payment providers that the platform talks to."""

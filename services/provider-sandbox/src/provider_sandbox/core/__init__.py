@@ -1,0 +1,1 @@
+"""What every played provider stands on: time, chance, state, the exchange, deliveries."""

@@ -1,0 +1,1 @@
+"""One folder a provider, found by listing; each holds one `provider`."""
