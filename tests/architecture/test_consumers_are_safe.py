@@ -118,7 +118,9 @@ async def test_no_service_runs_with_a_losing_default(
     brokers = await composed(service, monkeypatch)
     assert len(brokers) == bool(service.subscriptions)
     for broker in brokers:
-        assert len(broker.subscribers) == 1, "one group a service, one subscriber a group"
+        groups = [subscriber.group_id for subscriber in broker.subscribers]
+        assert groups == [found.group for found in service.groups()], "one subscriber a group"
+        assert len(set(groups)) == len(groups)
         assert list(losing(broker)) == []
 
 

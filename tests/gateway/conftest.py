@@ -223,6 +223,7 @@ def settings_for(place: ServiceDatabase, upstreams: Upstreams, **more: Any) -> G
         "database_worker_url": place.url("worker"),
         "internal_token_private_key": SEED,
         "operator_token": OPERATOR,
+        "personal_data_key": SEED,
         "roles": "api",
         "rate_limit_per_second": 0,
         "failed_logins_per_minute": 0,

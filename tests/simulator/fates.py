@@ -332,5 +332,5 @@ class Fates:
     def _consumers(self) -> Iterator[Any]:
         for name in self._cluster.processes:
             runtime = self._cluster.runtime(name)
-            if runtime is not None and runtime.consumer is not None:
-                yield runtime.consumer
+            if runtime is not None:
+                yield from runtime.consumers

@@ -72,7 +72,7 @@ class Noted:
 
     def __init__(self, stage: Stage, duration_s: float, failures: int = 0) -> None:
         self.group, self.abort = GROUP, asyncio.Event()
-        self._subscriptions = mock.Mock(topics=(TOPIC,))
+        self._subscriptions = mock.Mock(topics=(TOPIC,), pattern=None)
         self._stage, self._duration_s, self._failures = stage, duration_s, failures
 
     async def process(self, records: Any) -> None:

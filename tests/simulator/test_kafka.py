@@ -152,7 +152,7 @@ class Handled:
         self.records = []
         self.abort = asyncio.Event()
         self.duration_s = 0.0
-        self._subscriptions = mock.Mock(topics=topics)
+        self._subscriptions = mock.Mock(topics=topics, pattern=None)
 
     async def process(self, records):
         await asyncio.sleep(self.duration_s)

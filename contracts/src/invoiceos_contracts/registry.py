@@ -136,7 +136,7 @@ def topics_of(partner: str) -> list[TopicSpec]:
 
 
 def topics() -> list[TopicSpec]:
-    """Each topic of the platform and its dead letters; dead letters are kept longer, for people read them."""
+    """The platform's topics and their dead letters, which are kept longer, for people read them."""
     owners = {event.TOPIC: event.OWNER for event in EVENTS.values()}
     specs = []
     for name, owner in sorted(owners.items()):

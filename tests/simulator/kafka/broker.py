@@ -71,7 +71,9 @@ class SimSubscriber:
             retry_backoff_ms=self._broker.settings["retry_backoff_ms"],
             **{name: self.options[name] for name in _CONNECTION},
         )
-        self.consumer.subscribe(self.topics, listener=self.options["listener"])
+        self.consumer.subscribe(
+            self.topics, pattern=self.options["pattern"], listener=self.options["listener"]
+        )
         await self.consumer.start()
         self.running = True
         self._go(self.consumer)

@@ -81,6 +81,11 @@ class Log:
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._partitions.values())
 
+    @property
+    def topics(self) -> list[str]:
+        """Names of all topics."""
+        return sorted({place.topic for place in self._partitions})
+
     def of(self, topics: Iterable[str]) -> list[Partition]:
         """The partitions of these topics."""
         wanted = set(topics)

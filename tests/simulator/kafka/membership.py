@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -78,12 +79,14 @@ class Membership(Connection):
 
     def subscribe(
         self,
-        topics: Iterable[str],
-        pattern: None = None,
+        topics: Iterable[str] = (),
+        pattern: str | None = None,
         listener: ConsumerRebalanceListener | None = None,
     ) -> None:
-        """Say what to read, before `start`; patterns are not simulated."""
-        assert pattern is None
+        """Say what to read, before `start`; no topic is made later, so a pattern is a list."""
+        if pattern is not None:
+            assert not topics, "topics and a pattern exclude each other"
+            topics = [name for name in self._kafka.partitions.topics if re.match(pattern, name)]
         self._topics = tuple(sorted(topics))
         self._listener = listener
 

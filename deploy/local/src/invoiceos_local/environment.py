@@ -170,6 +170,7 @@ def _gateway(around: Surroundings) -> dict[str, str]:
     return {
         "INVOICEOS_INTERNAL_TOKEN_PRIVATE_KEY": around.secrets.internal_token_private_key,
         "INVOICEOS_OPERATOR_TOKEN": around.secrets.operator_token,
+        "INVOICEOS_PERSONAL_DATA_KEY": around.secrets.personal_data_key,
         "INVOICEOS_PUBLIC_URL": around.url(GATEWAY),
         **{url_setting(service): around.url(service) for service in others},
     }

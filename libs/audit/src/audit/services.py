@@ -42,6 +42,7 @@ def parameters() -> dict[str, Any]:
         group = service.group or service.name
         subscriptions = Subscriptions(group, service.subscriptions)
         found[f"group_{service.schema}"] = group
+        found[f"groups_{service.schema}"] = [each.group for each in service.groups()]
         found[f"types_{service.schema}"] = sorted(subscriptions.types)
         found[f"timers_{service.schema}"] = sorted(service.timers)
     return found

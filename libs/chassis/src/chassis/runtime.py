@@ -18,6 +18,8 @@ from messaging import (
     Database,
     OutboxSignal,
     Processor,
+    RecordSubscription,
+    RecordSubscriptions,
     Relay,
     Subscription,
     Subscriptions,
@@ -30,6 +32,9 @@ from messaging.faults import pause
 
 log = structlog.get_logger()
 POLL_AGE_MAX_S = 60
+METADATA_MS = 300_000
+NEW_TOPIC_MS = 5_000
+"""How soon, in milliseconds, a new topic is noticed by whoever reads topics by a pattern."""
 NACK_SECONDS_MAX = 30
 
 
@@ -41,6 +46,8 @@ class Service:
     settings: type[Settings]
     routers: Sequence[APIRouter] = ()
     subscriptions: Sequence[Subscription] = ()
+    records: Sequence[RecordSubscription] = ()
+    """Topics that others than services write, each pattern read by a consumer group of its own."""
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
     workers: Sequence[Callable[["Runtime"], Awaitable[None]]] = ()
     """Loops that talk to the outside; run beside the consumers, restarted when they fail."""
@@ -56,6 +63,15 @@ class Service:
         """Name of the service's schema, its package and its consumer group."""
         return self.name.replace("-", "_")
 
+    def groups(self) -> list[Subscriptions | RecordSubscriptions]:
+        """What each of its consumer groups reads."""
+        own: list[Subscriptions | RecordSubscriptions] = [
+            RecordSubscriptions(f"{self.name}.{records.name}", records) for records in self.records
+        ]
+        if self.subscriptions:
+            own.insert(0, Subscriptions(self.group or self.name, self.subscriptions))
+        return own
+
 
 def _too_long(failing_since: float | None) -> bool:
     return failing_since is not None and time.monotonic() - failing_since > NACK_SECONDS_MAX
@@ -70,7 +86,7 @@ class Runtime:
         self.settings = settings
         self.draining = False
         self.ready = False
-        self.consumer: Consumer | None = None
+        self.consumers: list[Consumer] = []
         self.relay: Relay | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started_at = time.monotonic()
@@ -118,7 +134,8 @@ class Runtime:
             self._go("timers", timers.run)
         for work in self.service.workers:
             self._go(work.__name__, lambda work=work: work(self))  # type: ignore[misc]
-        if not self.service.subscriptions:
+        groups = self.service.groups()
+        if not groups:
             return
         broker = KafkaBroker(
             self.settings.kafka_bootstrap,
@@ -127,17 +144,21 @@ class Runtime:
             graceful_timeout=self.settings.drain_seconds,
             allow_auto_create_topics=False,
             enable_idempotence=True,
+            metadata_max_age_ms=NEW_TOPIC_MS if self.service.records else METADATA_MS,
         )
-        subscriptions = Subscriptions(
-            self.service.group or self.service.name, self.service.subscriptions
-        )
-        processor = Processor(self.worker, subscriptions)
-        self.consumer = Consumer(
-            broker, self.worker, processor, instance_id=self.settings.instance_id
-        )
+        self.consumers = [
+            Consumer(
+                broker,
+                self.worker,
+                Processor(self.worker, subscriptions),
+                instance_id=self.settings.instance_id,
+            )
+            for subscriptions in groups
+        ]
         await broker.start()
         self._broker = broker
-        self._go("consumer", self.consumer.run)
+        for consumer in self.consumers:
+            self._go(f"consumer {consumer.processor.group}", consumer.run)
 
     def _go(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         async def forever() -> None:
@@ -169,8 +190,8 @@ class Runtime:
 
     async def _drain(self) -> None:
         await self.writer.drain()
-        if self.consumer is not None:
-            await self.consumer.drain()
+        if self.consumers:
+            await asyncio.gather(*(consumer.drain() for consumer in self.consumers))
             await self._broker.stop()
         for name, task in self._tasks.items():
             if name not in ("relay", "outbox-signal"):
@@ -194,12 +215,12 @@ class Runtime:
             await asyncio.wait_for(self.worker.fetchval("select 1"), 2)
         except Exception as error:
             found.append(f"database: {type(error).__name__}")
-        if self.consumer is not None:
-            if self.consumer.seconds_since_poll > POLL_AGE_MAX_S:
+        for consumer in self.consumers:
+            if consumer.seconds_since_poll > POLL_AGE_MAX_S:
                 found.append("consumer has not polled")
-            if not self.consumer.joined:
+            if not consumer.joined:
                 found.append("consumer has not joined its group")
-            if _too_long(self.consumer.processor.failing_since):
+            if _too_long(consumer.processor.failing_since):
                 found.append("consumer cannot commit")
         if self.relay is not None and _too_long(self.relay.failing_since):
             found.append("relay cannot publish")

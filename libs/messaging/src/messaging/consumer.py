@@ -149,8 +149,10 @@ class Consumer:
         self.subscriber = self._subscribe(broker)
 
     def _subscribe(self, broker: KafkaBroker) -> Any:
+        wanted = self.processor._subscriptions
         subscriber = broker.subscriber(
-            *self.processor._subscriptions.topics,
+            *wanted.topics,
+            pattern=wanted.pattern,
             batch=True,
             max_records=MAX_RECORDS,
             group_id=self.processor.group,

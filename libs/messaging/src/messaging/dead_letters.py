@@ -8,10 +8,10 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
-from invoiceos_contracts import PLATFORM, EnvelopeError, from_headers, topics
+from invoiceos_contracts import PLATFORM, EnvelopeError, from_headers
 from messaging import outbox
 from messaging.metrics import DEAD_LETTERS
-from messaging.records import headers_as_text, key_of
+from messaging.records import OWN_TOPICS, headers_as_text, key_of
 from messaging.transaction import Tx
 
 _RELEASED = """
@@ -22,10 +22,6 @@ _RELEASED = """
 """What an operator released, and what was parked behind it since: no culprit is left before it."""
 WAITING = f"select exists (select from dead_letter l where {_RELEASED})"
 """Whether there is anything for a consumer to replay."""
-
-
-_OWN = frozenset(spec.name for spec in topics())
-"""Topics that have one for their dead letters; what a partner wrote is kept in the table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ async def put_aside(tx: Tx, consumer: str, letters: Sequence[DeadLetter]) -> Non
 
 def _identity(record: Any) -> tuple[UUID, UUID | None, str | None]:
     """Tenant, event id and type of a record, as far as they can be read and believed."""
-    if record.topic not in _OWN:
+    if record.topic not in OWN_TOPICS:
         return PLATFORM, None, None
     try:
         envelope = from_headers(record.headers)
@@ -112,7 +108,7 @@ async def _publish(tx: Tx, consumer: str, letters: Sequence[tuple[UUID, DeadLett
     publishable = [
         (i, d)
         for i, d in letters
-        if d.record.topic in _OWN and len(d.record.value or b"") < 900_000
+        if d.record.topic in OWN_TOPICS and len(d.record.value or b"") < 900_000
     ]
     if not publishable:
         return

@@ -1,5 +1,6 @@
 """Facts on their way out: staged in the transaction that made them true, deleted once published."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from uuid import UUID
 from invoiceos_contracts import Envelope, Event
 from invoiceos_contracts.cloudevents import Headers, schema_uri, to_headers
 from invoiceos_contracts.registry import EVENTS
+from messaging.records import Received, headers_as_text
 
 SHARDS = 16
 """Fixed in the table's definition; a change re-routes keys, so drain first."""
@@ -85,8 +87,18 @@ async def insert(connection: Any, staged: Sequence[Staged], now: datetime) -> se
     return {row["shard"] for row in rows}
 
 
+def copy_of(row_id: UUID, topic: str, item: Received[Event]) -> tuple[object, ...]:
+    """A row that sends an event on to another topic, as it came.
+
+    The row has an id of its own, for one event may go to many topics; the headers keep the event's.
+    """
+    said = item.envelope
+    headers = json.dumps(headers_as_text(item.record))
+    return (said.tenant_id, topic, said.subject, row_id, said.type, headers, item.record.value)
+
+
 async def insert_raw(connection: Any, columns: Sequence[Sequence[object]]) -> set[int]:
-    """Write records that are not facts of ours (dead letters), headers given as JSON text."""
+    """Write records as they are (dead letters, copies), headers given as JSON text."""
     return {row["shard"] for row in await connection.fetch(_INSERT_RAW, *columns)}
 
 

@@ -14,18 +14,19 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from invoiceos_contracts import Event
 from messaging import dead_letters, inbox
-from messaging.consuming import Handler, Subscriptions
+from messaging.consuming import Handler, RecordSubscriptions, Subscriptions
 from messaging.database import Database
 from messaging.dead_letters import DeadLetter
 from messaging.failpoints import failpoint
 from messaging.faults import is_transient, pause
 from messaging.metrics import BATCH_SECONDS, BATCH_SIZE, DEDUPLICATED, NACK_STREAK, NACKS
-from messaging.records import Received, Unreadable, key_of, read
+from messaging.records import Arrived, Received, Unreadable, key_of
 from messaging.transaction import Tx
 
 log = structlog.get_logger()
 _TRACER = trace.get_tracer("invoiceos.messaging")
 _PROPAGATOR = TraceContextTextMapPropagator()
+Item = Received[Event] | Arrived
 WHOLE_TRIES = 2
 """Tries of a batch as a whole before it is halved to find the culprit."""
 TRIES_MAX = 8
@@ -57,6 +58,11 @@ class _Attempt:
         self.letters.append(DeadLetter(record, state, reason, error, tries))
         self.blocked.add((record.topic, key_of(record)))
 
+    def refused(self, records: Sequence[Unreadable] | None, tries: int) -> None:
+        """What a handler can neither handle nor answer."""
+        for item in records or ():
+            self.put_aside(item.record, "dead", item.reason, item.error, tries)
+
     def is_blocked(self, record: Any) -> bool:
         return (record.topic, key_of(record)) in self.blocked
 
@@ -64,7 +70,9 @@ class _Attempt:
 class Processor:
     """Handles batches of records for one consumer group."""
 
-    def __init__(self, database: Database, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, database: Database, subscriptions: Subscriptions | RecordSubscriptions
+    ) -> None:
         """Use the worker's database; the group's name is the consumer's name in the inbox."""
         self._database = database
         self._subscriptions = subscriptions
@@ -76,15 +84,16 @@ class Processor:
 
     async def process(self, records: Sequence[Any]) -> None:
         """Handle records and commit; raises `GaveUp` when that is not possible now."""
-        wanted = self._subscriptions.types
-        parsed = [item for record in records if (item := read(record, wanted)) is not None]
+        parsed = [
+            item for record in records if (item := self._subscriptions.read(record)) is not None
+        ]
         if not parsed:
             return
         BATCH_SIZE.labels(self.group).observe(len(parsed))
         with BATCH_SECONDS.labels(self.group).time(), self._span(parsed):
             await self._until_committed(parsed)
 
-    async def _until_committed(self, parsed: Sequence[Received[Event] | Unreadable]) -> None:
+    async def _until_committed(self, parsed: Sequence[Item | Unreadable]) -> None:
         transient, lasting = 0, 0
         while True:
             try:
@@ -109,20 +118,20 @@ class Processor:
                 return
 
     async def _attempt(
-        self, parsed: Sequence[Received[Event] | Unreadable], *, whole: bool, tries: int
+        self, parsed: Sequence[Item | Unreadable], *, whole: bool, tries: int
     ) -> None:
         async with self._database.transaction() as tx:
             attempt = _Attempt()
             records = [item.record for item in parsed]
             attempt.blocked = await dead_letters.blocked_keys(tx, self.group, records)
-            events = [item for item in parsed if isinstance(item, Received)]
+            events = [item for item in parsed if not isinstance(item, Unreadable)]
             new = await inbox.mark(tx, self.group, [event.id for event in events])
             DEDUPLICATED.labels(self.group).inc(len(events) - len(new))
             fresh = self._sort_out(parsed, new, attempt, tries)
             failpoint("consumer.marked")
             if whole:
                 for handler, batch in self._subscriptions.waves(fresh):
-                    await handler(tx, batch)
+                    attempt.refused(await handler(tx, batch), tries)
             else:
                 for handler, batch in self._subscriptions.waves(fresh):
                     await self._bisect(tx, handler, batch, attempt, tries)
@@ -140,11 +149,11 @@ class Processor:
 
     @staticmethod
     def _sort_out(
-        parsed: Sequence[Received[Event] | Unreadable],
+        parsed: Sequence[Item | Unreadable],
         new: set[UUID],
         attempt: _Attempt,
         tries: int,
-    ) -> list[Received[Event]]:
+    ) -> list[Any]:
         """The events to handle now; what is unreadable or behind it goes to the dead letters."""
         fresh, pending = [], set(new)
         for item in parsed:
@@ -174,7 +183,7 @@ class Processor:
             return
         try:
             async with tx.savepoint():
-                await handler(tx, ready)
+                refused = await handler(tx, ready)
                 await tx.flush()
         except Exception as error:
             if is_transient(error):
@@ -186,12 +195,14 @@ class Processor:
             half = len(ready) // 2
             await self._bisect(tx, handler, ready[:half], attempt, tries)
             await self._bisect(tx, handler, ready[half:], attempt, tries)
+        else:
+            attempt.refused(refused, tries)
 
-    def _span(self, parsed: Sequence[Received[Event] | Unreadable]) -> Any:
+    def _span(self, parsed: Sequence[Item | Unreadable]) -> Any:
         links = []
         for item in parsed:
-            if isinstance(item, Received) and item.envelope.traceparent:
-                carrier = {"traceparent": item.envelope.traceparent}
+            if not isinstance(item, Unreadable) and item.traceparent:
+                carrier = {"traceparent": item.traceparent}
                 span = trace.get_current_span(_PROPAGATOR.extract(carrier))
                 links.append(Link(span.get_span_context()))
         first = parsed[0].record
@@ -227,7 +238,7 @@ class Processor:
 
     async def _replay_one(self, tx: Tx, record: Any) -> str:
         """Empty when the record is handled, else what is wrong with it."""
-        item = read(record, self._subscriptions.types)
+        item = self._subscriptions.read(record)
         if item is None:
             return ""
         if isinstance(item, Unreadable):
@@ -235,10 +246,11 @@ class Processor:
         try:
             async with tx.savepoint():
                 await inbox.mark(tx, self.group, [item.id])
-                await self._subscriptions.handler_of(item)(tx, [item])
+                handler: Handler = self._subscriptions.handler_of(item)  # type: ignore[arg-type]
+                refused = await handler(tx, [item])
                 await tx.flush()
         except Exception as error:
             if is_transient(error):
                 raise
             return repr(error)[:2000]
-        return ""
+        return refused[0].error if refused else ""

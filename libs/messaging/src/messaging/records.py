@@ -1,5 +1,6 @@
 """From a Kafka record to an event of ours, or to the reason why it cannot be one."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -8,10 +9,20 @@ from uuid import UUID
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
-from invoiceos_contracts import EVENTS, PLATFORM, Envelope, EnvelopeError, Event, from_headers
+from invoiceos_contracts import (
+    EVENTS,
+    PLATFORM,
+    Envelope,
+    EnvelopeError,
+    Event,
+    from_headers,
+    topics,
+)
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 Record = ConsumerRecord
+OWN_TOPICS = frozenset(spec.name for spec in topics())
+"""The platform's topics, made with it; others come and go with whom they belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +43,37 @@ class Received(Generic[E_co]):
         """Tenant the fact belongs to."""
         return self.fact.tenant_id
 
+    @property
+    def traceparent(self) -> str | None:
+        """Span that stated the fact."""
+        return self.envelope.traceparent
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A record as somebody outside wrote it: nothing it says is believed yet."""
+
+    record: Any
+    id: UUID
+    """Follows from where the record stands: the same in every redelivery."""
+    traceparent: None = None
+
+    @classmethod
+    def of(cls, record: Any) -> "Arrived":
+        """Name a record by its place, and by its time lest a topic made anew repeats its places.
+
+        The id has the form of a UUIDv7, so that the inbox forgets it when it is old.
+        """
+        place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp}"
+        number = int.from_bytes(hashlib.sha256(place.encode()).digest()[:10], "big")
+        number |= min(max(record.timestamp, 0), 2**48 - 1) << 80
+        number = number & ~(0xF << 76) | 7 << 76
+        return cls(record, UUID(int=number & ~(3 << 62) | 2 << 62))
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that breaks the contract."""
+    """A record that breaks the contract, and cannot be answered."""
 
     record: Any
     reason: str
@@ -56,11 +94,16 @@ def read(record: Any, wanted: Collection[str]) -> Received[Event] | Unreadable |
         return Unreadable(record, "contract", str(error.errors(include_input=False))[:2000])
     except (ValueError, RecursionError) as error:
         return Unreadable(record, "contract", repr(error)[:2000])
-    if fact.tenant_id not in (envelope.tenant_id, PLATFORM) or fact.subject != envelope.subject:
-        return Unreadable(record, "envelope", "tenant or subject differs between header and body")
-    if record.key != fact.subject.encode():
-        return Unreadable(record, "envelope", "the key is not the subject")
+    if wrong := _contradiction(record, fact, envelope):
+        return Unreadable(record, "envelope", wrong)
     return Received(fact, envelope, record)
+
+
+def _contradiction(record: Any, fact: Event, envelope: Envelope) -> str:
+    """What body, headers and key say differently; empty when they agree."""
+    if fact.tenant_id not in (envelope.tenant_id, PLATFORM) or fact.subject != envelope.subject:
+        return "tenant or subject differs between header and body"
+    return "" if record.key == fact.subject.encode() else "the key is not the subject"
 
 
 def key_of(record: Any) -> bytes:

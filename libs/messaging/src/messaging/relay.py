@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
@@ -26,6 +26,7 @@ from messaging.metrics import (
     RELAYED,
 )
 from messaging.outbox import SHARDS, headers_of
+from messaging.records import OWN_TOPICS
 from messaging.transaction import Committed
 
 log = structlog.get_logger()
@@ -36,6 +37,9 @@ MEASURE_EVERY_S = 2.0
 LEASE_S = 10
 """A relay that says nothing for this long loses its session and with it its shards."""
 NOTIFY_EVERY_S = 0.005
+MISSING_S = 15.0
+"""How long what is for a topic that is not there waits before the broker is asked again."""
+LOOK_S = 1.0
 
 
 class Relay:
@@ -58,6 +62,8 @@ class Relay:
         self._producer: AIOKafkaProducer | None = None
         self.owned: set[int] = set()
         self.failing_since: float | None = None
+        self._present: set[str] = set()
+        self._missing: dict[str, float] = {}
         self._claimed_at = 0.0
         self._measured_at = 0.0
 
@@ -118,6 +124,7 @@ class Relay:
     async def _disconnect(self) -> None:
         """Drop the session, and with it the shards; a producer in doubt is never reused."""
         self.owned = set()
+        self._present = set()
         RELAY_SHARDS.set(0)
         connection, self._connection = self._connection, None
         producer, self._producer = self._producer, None
@@ -164,13 +171,15 @@ class Relay:
             """
             select seq, tenant_id, topic, key, event_id, type, version, occurred_at, correlation_id,
                    causation_id, traceparent, tracestate, headers, payload
-            from outbox o where shard = any($1::smallint[]) and not exists (
+            from outbox o where shard = any($1::smallint[]) and topic <> all($3) and not exists (
                 select from outbox p where p.parked and p.topic = o.topic and p.key = o.key)
             order by seq limit $2
             """,
             sorted(self.owned),
             BATCH,
+            self._absent(),
         )
+        rows = await self._of_present_topics(rows)
         if not rows:
             return 0
         failpoint("relay.read")
@@ -188,6 +197,35 @@ class Relay:
         for row in rows:
             RELAYED.labels(row["topic"]).inc()
         return len(rows)
+
+    def _absent(self) -> list[str]:
+        """Topics that were not there just now: what is for them waits, and holds up no other."""
+        now = time.monotonic()
+        self._missing = {topic: until for topic, until in self._missing.items() if until > now}
+        return list(self._missing)
+
+    async def _of_present_topics(self, rows: list[Any]) -> list[Any]:
+        """Those rows whose topic is there; only topics of others than the platform can be missing.
+
+        A partner may be registered before its topics are made.
+        """
+        unseen = {row["topic"] for row in rows} - OWN_TOPICS - self._present
+        if unseen:
+            there = await asyncio.gather(*(self._is_there(topic) for topic in unseen))
+            for topic, found in zip(unseen, there, strict=True):
+                if found:
+                    self._present.add(topic)
+                else:
+                    log.warning("relay.topic_missing", topic=topic)
+                    self._missing[topic] = time.monotonic() + MISSING_S
+        return [row for row in rows if row["topic"] not in self._missing]
+
+    async def _is_there(self, topic: str) -> bool:
+        assert self._producer is not None
+        try:
+            return bool(await asyncio.wait_for(self._producer.partitions_for(topic), LOOK_S))
+        except (KafkaError, TimeoutError):
+            return False
 
     async def _send(self, rows: list[Any]) -> None:
         assert self._producer is not None

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from invoiceos_contracts import Event
 from messaging import outbox, timers
 from messaging.outbox import Staged
+from messaging.records import Received
 from messaging.timers import Timer
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -42,6 +43,7 @@ class Tx:
         self.now = now
         self.committed = Committed(set())
         self._staged: list[Staged] = []
+        self._forwarded: list[tuple[str, Received[Event]]] = []
         self._timers: list[Timer] = []
 
     @staticmethod
@@ -77,6 +79,10 @@ class Tx:
             fact, cause = item if isinstance(item, tuple) else (item, None)
             self._staged.append(Staged(self.new_id(), fact, cause, *trace))
 
+    def forward(self, copies: Iterable[tuple[str, Received[Event]]]) -> None:
+        """Send facts on as they came, each to this other topic: same id, key, headers and body."""
+        self._forwarded.extend(copies)
+
     def schedule(self, due: Iterable[Timer]) -> None:
         """Set timers; one with the same kind and ref is moved to the new time."""
         self._timers.extend(due)
@@ -96,6 +102,11 @@ class Tx:
         if self._staged:
             staged, self._staged = self._staged, []
             self.committed.shards |= await outbox.insert(self.connection, staged, self.now)
+        if self._forwarded:
+            copies, self._forwarded = self._forwarded, []
+            rows = [outbox.copy_of(self.new_id(), topic, item) for topic, item in copies]
+            columns = list(zip(*rows, strict=True))
+            self.committed.shards |= await outbox.insert_raw(self.connection, columns)
         if self._timers:
             due, self._timers = self._timers, []
             await timers.upsert(self.connection, due)
@@ -106,10 +117,10 @@ class Tx:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo a part of the work when it fails, facts and timers included."""
-        staged, due = len(self._staged), len(self._timers)
+        staged, due, copies = len(self._staged), len(self._timers), len(self._forwarded)
         try:
             async with self.connection.transaction():
                 yield
         except BaseException:
-            del self._staged[staged:], self._timers[due:]
+            del self._staged[staged:], self._timers[due:], self._forwarded[copies:]
             raise

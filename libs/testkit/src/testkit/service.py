@@ -17,7 +17,7 @@ from aiokafka import ConsumerRecord
 from chassis.runtime import Service
 from invoiceos_contracts import EVENTS, Envelope, Event, to_headers
 from invoiceos_contracts.cloudevents import schema_uri
-from messaging import Database, Processor, Subscriptions, TimerLoop, Tx
+from messaging import Database, Processor, RecordSubscriptions, Subscriptions, TimerLoop, Tx
 from testkit.databases import ServiceDatabase
 
 E = TypeVar("E", bound=Event)
@@ -68,13 +68,18 @@ class ServiceUnderTest:
     place: ServiceDatabase
     processor: Processor
     timers: TimerLoop
-    _seen: int = field(default=0)
+    doors: dict[str, Processor] = field(default_factory=dict)
+    """What handles raw records, by the name of its subscription."""
 
     async def receives(self, *facts: Event | Any) -> None:
         """One poll with these facts (or records made with `record_of`), in this order."""
         await self.processor.process(
             [record_of(fact) if isinstance(fact, Event) else fact for fact in facts]
         )
+
+    async def reads(self, door: str, *records: Any) -> None:
+        """One poll of raw records (made with `record`), as somebody outside wrote them."""
+        await self.doors[door].process(list(records))
 
     async def facts(self, *kinds: type[E]) -> list[Any]:
         """What the service has staged so far, in order; of these kinds alone where given."""
@@ -130,6 +135,12 @@ async def under_test(service: Service, place: ServiceDatabase) -> AsyncIterator[
             place=place,
             processor=Processor(worker, Subscriptions(service.name, service.subscriptions)),
             timers=TimerLoop(worker, service.timers),
+            doors={
+                found.name: Processor(
+                    worker, RecordSubscriptions(f"{service.name}.{found.name}", found)
+                )
+                for found in service.records
+            },
         )
     finally:
         await asyncio.gather(worker.close(), api.close())

@@ -15,25 +15,34 @@ from chassis.inputs import Input, Moment, ShortText
 from chassis.strict_json import StrictRoute
 from gateway.commands.create_api_key import CreatedApiKey, NewApiKey, create_api_keys
 from gateway.commands.create_tenant import CreatedTenant, NewTenant, create_tenants
+from gateway.commands.register_partner import NewPartner, register_partners
 from gateway.commands.revoke_api_key import Revocation, revoke_api_keys
+from gateway.commands.revoke_partner import PartnerRevocation, revoke_partners
 from gateway.domain import OPERATOR, PREFIX_BYTES, SECRET_BYTES, Secret, SecretBox, secret_of
 from gateway.errors import OperatorOnly
 from gateway.queries import (
     ApiKeyView,
     CreatedApiKeyView,
     CreatedTenantView,
+    PartnerList,
+    PartnerView,
     TenantView,
+    all_partners,
     keys_of,
     known_keys,
+    partner_named,
     tenant_of,
 )
 from gateway.settings import GatewaySettings
 from invoiceos_contracts import encode
-from invoiceos_contracts.ids import PLATFORM, ApiKeyId
+from invoiceos_contracts.ids import PLATFORM, ApiKeyId, PartnerName, TenantId
 from messaging import Tx
 
 router = APIRouter(route_class=StrictRoute)
 Scope = Annotated[str, StringConstraints(max_length=64, strict=True)]
+EventPattern = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[a-z0-9_.*]+$", strict=True)
+]
 
 
 class TenantInput(Input):
@@ -163,3 +172,50 @@ async def delete_api_key(
     response = await write(revoke_api_keys, wish, answer=ApiKeyView.of)
     known_keys(request.app.state.runtime).forget(key_id)
     return response
+
+
+# -- partners, for the platform's operators ----------------------------------------------------
+
+
+class PartnerInput(Input):
+    """A partner to register."""
+
+    name: PartnerName
+    tenant_id: TenantId
+    event_types: Annotated[Sequence[EventPattern], Field(max_length=64)] | None = None
+    """Facts to copy to its topic of events: `*`, types, or prefixes ending in `.*`. All of them
+    where not given; given again, they replace what it wanted before."""
+
+
+@router.post("/api/v1/partners", status_code=201, response_model=PartnerView)
+async def post_partner(
+    body: PartnerInput, write: Writing, caller: Annotated[Caller, Depends(operator)]
+) -> Response:
+    """Register a partner; asked again for the same tenant, it is the same one."""
+    wanted = None if body.event_types is None else tuple(sorted(set(body.event_types)))
+    request = NewPartner(body.name, body.tenant_id, wanted, caller.actor)
+    return await write(register_partners, request, answer=PartnerView.of, status=201)
+
+
+@router.get("/api/v1/partners", dependencies=[Depends(operator)])
+async def get_partners(request: Request) -> PartnerList:
+    """Every partner, by name; revoked ones too."""
+    return await all_partners(request.app.state.runtime.worker)
+
+
+@router.get("/api/v1/partners/{name}", dependencies=[Depends(operator)])
+async def get_partner(name: PartnerName, request: Request) -> PartnerView:
+    """One partner."""
+    return await partner_named(request.app.state.runtime.worker, name)
+
+
+@router.post(
+    "/api/v1/partners/{name}/revoke",
+    response_model=PartnerView,
+    dependencies=[Depends(operator)],
+)
+async def post_partner_revoke(name: PartnerName, request: Request, write: Writing) -> Response:
+    """Let a partner in no more, for good: its name is not given again."""
+    known = await partner_named(request.app.state.runtime.worker, name)
+    wish = PartnerRevocation(known.tenant_id, name)
+    return await write(revoke_partners, wish, answer=PartnerView.of)

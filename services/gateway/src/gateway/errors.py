@@ -57,3 +57,27 @@ class TenantSuspended(Refusal):
     code = "tenant_suspended"
     kind = Kind.FORBIDDEN
     title = "This tenant is suspended"
+
+
+class PartnerNotFound(Refusal):
+    """Nobody has this name."""
+
+    code = "partner_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no partner of this name"
+
+
+class PartnerNameTaken(Refusal):
+    """Names are one space for all tenants, for topics are."""
+
+    code = "partner_name_taken"
+    kind = Kind.CONFLICT
+    title = "A partner of another tenant has this name; choose another"
+
+
+class EventTypeUnknown(Refusal):
+    """The partner would wait for it in vain."""
+
+    code = "unknown_event_type"
+    kind = Kind.INVALID
+    title = "No fact that partners may have is of this type"

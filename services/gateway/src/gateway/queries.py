@@ -15,11 +15,14 @@ from pydantic import BaseModel, ConfigDict
 from chassis.auth import Caller, Unauthenticated
 from chassis.runtime import Runtime
 from gateway.domain import ApiKey, hash_of, looks_like_key
-from gateway.errors import TenantNotFound, TenantSuspended
+from gateway.domain.partners import Partner
+from gateway.errors import PartnerNotFound, TenantNotFound, TenantSuspended
 from gateway.store import Tenant
+from gateway.store.partners import COLUMNS, partner_of
 from invoiceos_contracts import encode
 from invoiceos_contracts.ids import ApiKeyId, TenantId
-from messaging import Refusal, Tx
+from invoiceos_contracts.registry import principal_of, topics_of
+from messaging import Database, Refusal, Tx
 
 V = TypeVar("V")
 FRESH_S = 5.0
@@ -105,6 +108,52 @@ class CreatedApiKeyView(ApiKeyView):
 def fields_of(key: ApiKey) -> Mapping[str, Any]:
     """What may be told about a key."""
     return {name: getattr(key, name) for name in ApiKeyView.model_fields}
+
+
+class PartnerView(View):
+    """A system that integrates through topics."""
+
+    name: str
+    tenant_id: TenantId
+    principal: str
+    """Whom the broker knows it as."""
+    state: str
+    """`active` or `revoked`."""
+    event_types: tuple[str, ...]
+    """Which facts are copied to its topic of events."""
+    topics: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, partner: Partner) -> "PartnerView":
+        """A stored partner."""
+        kept = ("name", "tenant_id", "state", "event_types", "created_at", "revoked_at")
+        return cls(
+            **{name: getattr(partner, name) for name in kept},
+            principal=principal_of(partner.name),
+            topics=tuple(spec.name for spec in topics_of(partner.name)),
+        )
+
+
+class PartnerList(View):
+    """Every partner, by name."""
+
+    items: tuple[PartnerView, ...]
+
+
+async def all_partners(database: Database) -> PartnerList:
+    """Every partner; with the worker role, for an operator asks for all tenants."""
+    rows = await database.fetch(f"select {COLUMNS} from partner order by name")
+    return PartnerList(items=tuple(PartnerView.of(partner_of(dict(row))) for row in rows))
+
+
+async def partner_named(database: Database, name: str) -> PartnerView:
+    """One partner, whichever tenant's; raises `PartnerNotFound`."""
+    rows = await database.fetch(f"select {COLUMNS} from partner where name = $1", name)
+    if not rows:
+        raise PartnerNotFound
+    return PartnerView.of(partner_of(dict(rows[0])))
 
 
 async def tenant_of(tx: Tx, tenant_id: UUID) -> TenantView:

@@ -1,12 +1,14 @@
 """What the gateway reads from its environment, beside what every service reads."""
 
 import base64
+from functools import cache
 from typing import Annotated, Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from chassis.sealing import Sealer
 from chassis.settings import Settings, load
 
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#]+$")]
@@ -20,6 +22,8 @@ class GatewaySettings(Settings):
     """Ed25519 seed that signs internal tokens, base64; the public key is derived from it."""
     operator_token: SecretStr = SecretStr("")
     """Bearer token of the operators, 32 characters or more; empty: they have no way in."""
+    personal_data_key: SecretStr
+    """Seals customers in partners' requests: 32 bytes, base64; the same as invoice's."""
     public_url: BaseUrl = "http://127.0.0.1:8080"
     """Where clients reach the gateway."""
     invoice_url: BaseUrl
@@ -61,6 +65,12 @@ class GatewaySettings(Settings):
             raise ValueError("internal_token_public_key does not belong to the private key")
         return {**data, "internal_token_public_key": derived}
 
+    @field_validator("personal_data_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        Sealer(value.get_secret_value())
+        return value
+
     @model_validator(mode="after")
     def _operator_token_is_long(self) -> Self:
         if 0 < len(self.operator_token.get_secret_value()) < 32:
@@ -90,3 +100,9 @@ def settings() -> GatewaySettings:
     """The settings of this process."""
     found: GatewaySettings = load(GatewaySettings)
     return found
+
+
+@cache
+def sealer() -> Sealer:
+    """Seals personal data under the platform's key."""
+    return Sealer(settings().personal_data_key.get_secret_value())

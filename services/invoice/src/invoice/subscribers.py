@@ -1,10 +1,12 @@
 """Facts of other services that change invoices."""
 
+from invoice.commands.answer_requests import answer_requests
 from invoice.commands.open_invoices import fail_issues, open_invoices
 from invoice.commands.settle_invoices import settle_invoices
 from invoiceos_contracts import Event
 from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed, EphemeralWalletExtended
 from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed
+from invoiceos_contracts.partner_v1 import InvoiceRequested
 from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen
 from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
 from messaging import Batch, Tx, consumes
@@ -35,4 +37,10 @@ async def on_news(tx: Tx, events: Batch[Event]) -> None:
     await settle_invoices(tx, events)
 
 
-SUBSCRIPTIONS = (on_wallet_ready, on_wallet_failed, on_news)
+@consumes(InvoiceRequested)
+async def on_invoice_requested(tx: Tx, events: Batch[InvoiceRequested]) -> None:
+    """A partner asked for an invoice by topic."""
+    await answer_requests(tx, events)
+
+
+SUBSCRIPTIONS = (on_wallet_ready, on_wallet_failed, on_news, on_invoice_requested)

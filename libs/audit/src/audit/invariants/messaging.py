@@ -68,10 +68,10 @@ _OUTBOX: Final = (
 _INBOX: Final = (
     Invariant(
         "inbox.handled_once",
-        "An event is handled once in a service, by its one consumer group.",
+        "An event is handled once in a service, by its one consumer group; raw records by theirs.",
         everywhere("""
         select '{service}' as service, event_id, consumer
-        from {schema}.inbox where consumer <> %(group_{schema})s
+        from {schema}.inbox where consumer <> all(%(groups_{schema})s::text[])
         """),
         "I13",
     ),
@@ -157,6 +157,12 @@ _HISTORIES: Final = (
         with kept as (
             select tenant_id, 'invoiceos.identity.v1' as topic, count(*) as n
             from gateway.tenant group by tenant_id
+            union all
+            select tenant_id, 'invoiceos.partner.v1', count(*)
+            from gateway.partner_request group by tenant_id
+            union all
+            select tenant_id, 'invoiceos.invoice-request.v1', count(*)
+            from invoice.invoice_request group by tenant_id
             union all
             select tenant_id, 'invoiceos.invoice.v1', count(*)
             from invoice.invoice group by tenant_id

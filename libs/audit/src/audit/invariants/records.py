@@ -175,12 +175,13 @@ _HANDLED: Final = (
     ),
     Invariant(
         "topics.dead_letters_published",
-        "A record that was put aside as dead is on its topic of dead letters.",
+        "A record of a topic of ours that was put aside as dead is on its topic of dead letters.",
         everywhere("""
         select '{service}' as service, d.id, d.topic, d.partition, d.record_offset, d.reason
         from {schema}.dead_letter d
         where d.created_at < %(before)s and d.reason <> 'behind' and d.state <> 'parked'
           and coalesce(octet_length(d.payload), 0) < 900000
+          and d.topic = any(%(event_topics)s::text[])
           and d.topic || '.dlq' <> all(%(truncated)s::text[])
           and not exists (
             select from pg_temp.topic_log l
@@ -220,6 +221,8 @@ _GRAMMAR: Final = """
 (values
     ('invoiceos.api_key.created.v1', array['invoiceos.tenant.created.v1']),
     ('invoiceos.api_key.revoked.v1', array['invoiceos.api_key.created.v1']),
+    ('invoiceos.partner.registered.v1', array['invoiceos.tenant.created.v1']),
+    ('invoiceos.partner.revoked.v1', array['invoiceos.partner.registered.v1']),
     ('invoiceos.invoice.updated.v1', array['invoiceos.invoice.created.v1']),
     ('invoiceos.invoice.deleted.v1', array['invoiceos.invoice.created.v1']),
     ('invoiceos.invoice.issuing.v1', array['invoiceos.invoice.created.v1']),
@@ -284,6 +287,10 @@ _HISTORY: Final = (
         )
         select topic, key, type, count(*) as times from said
         where type in ('invoiceos.tenant.created.v1', 'invoiceos.invoice.created.v1',
+                       'invoiceos.invoice_request.requested.v1',
+                       'invoiceos.invoice_request.rejected.v1',
+                       'invoiceos.invoice_request.accepted.v1',
+                       'invoiceos.invoice_request.refused.v1',
                        'invoiceos.invoice.issued.v1', 'invoiceos.invoice.voided.v1',
                        'invoiceos.invoice.deleted.v1', 'invoiceos.wallet.ready.v1',
                        'invoiceos.wallet.failed.v1', 'invoiceos.wallet.secrets_destroyed.v1',
@@ -294,7 +301,11 @@ _HISTORY: Final = (
         union all
         select s.topic, s.key, s.type, 1 from said s
         where s.type in ('invoiceos.invoice.deleted.v1', 'invoiceos.wallet.failed.v1',
-                         'invoiceos.wallet.secrets_destroyed.v1')
+                         'invoiceos.wallet.secrets_destroyed.v1',
+                         'invoiceos.invoice_request.requested.v1',
+                         'invoiceos.invoice_request.rejected.v1',
+                         'invoiceos.invoice_request.accepted.v1',
+                         'invoiceos.invoice_request.refused.v1')
           and exists (select from first f where f.topic = s.topic and f.key = s.key
                                             and f.version > s.version)
         """,

@@ -44,7 +44,7 @@ def _table() -> Iterator[Route]:
         "invoice": ["customers", "invoices", "issuer-profile"],
         "ephemeral-manager": ["wallets/ephemeral", "certificates"],
         "wallet-factory": ["wallets"],
-        "provider-orchestrator": ["providers", "payments"],
+        "provider-orchestrator": ["providers", "payments", "routing"],
         "reserve-ledger": ["ledger", "reserves"],
         "notification": ["webhook-endpoints", "webhook-deliveries", "notifications"],
     }
@@ -62,6 +62,9 @@ def _table() -> Iterator[Route]:
     yield Route("/api/payments", "provider-orchestrator", replaced_by="/api/v1/payments")
     yield Route("/api/v1/tenants", Where.OWN)
     yield Route("/api/v1/api-keys", Where.OWN)
+    yield Route("/api/v1/operations", Where.OWN)
+    yield Route("/api/v1/events", Where.OWN)
+    yield Route("/api/v1/partners", Where.OWN)
     for path in ("/livez", "/readyz", "/metrics", "/version"):
         yield Route(path, Where.OWN, public=True, exact=True)
     for path in ("/", "/api/health", "/openapi.json", "/docs", "/docs/docs.css", "/docs/docs.js"):

@@ -23,7 +23,9 @@ from chassis.inputs import ShortText
 from chassis.strict_json import StrictRoute
 from invoice import queries
 from invoice.api import pay_page
-from invoice.api.bodies import (
+from invoice.api.pay_page import PaymentInstructions
+from invoice.api.views import CustomerView, InvoiceSummary, InvoiceView, IssuerView
+from invoice.commands.bodies import (
     CustomerChanges,
     InvoiceChanges,
     IssuerInput,
@@ -32,8 +34,6 @@ from invoice.api.bodies import (
     NewInvoice,
     VoidReason,
 )
-from invoice.api.pay_page import PaymentInstructions
-from invoice.api.views import CustomerView, InvoiceSummary, InvoiceView, IssuerView
 from invoice.commands.create_customers import CreateCustomer, create_customers
 from invoice.commands.create_invoices import CreateInvoice, create_invoices
 from invoice.commands.delete_drafts import DeleteDraft, delete_drafts

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from invoice.api.bodies import DiscountInput, TaxInput
+from invoice.commands.bodies import DiscountInput, TaxInput
 from invoice.commands.create_customers import opened, person_of
 from invoice.domain import facts
 from invoice.domain.links import link_for

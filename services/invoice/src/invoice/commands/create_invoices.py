@@ -22,6 +22,8 @@ class CreateInvoice:
     worked: Worked
     person: NewPerson | None = None
     issue: bool = False
+    cause: UUID | None = None
+    """Id of the event that asked for it; None where a person did."""
 
 
 async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence[Invoice | Refusal]:
@@ -49,7 +51,7 @@ async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence
             continue
         invoices.append(invoice)
         outcomes.append(invoice)
-        tx.stage(facts)
+        tx.stage((fact, request.cause) for fact in facts)
     await party_store.upsert_customers(tx, customers)
     await store.insert_invoices(tx, invoices)
     return outcomes

@@ -25,6 +25,7 @@ _RESOURCES = (
     "notifications",
     "payments",
     "providers",
+    "routing",
     "wallets",
     "webhooks",
 )
