@@ -27,6 +27,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     chosen = settings_for("http://127.0.0.1:1")
     for name in ("tempo_rpc_url", "tempo_chain_id", "tempo_master_address", "tempo_tokens"):
         monkeypatch.setenv(f"INVOICEOS_{name.upper()}", str(getattr(chosen, name)))
+    monkeypatch.setenv("INVOICEOS_ENVIRONMENT", "test")
     monkeypatch.setenv("INVOICEOS_DATABASE_API_URL", NOWHERE)
     monkeypatch.setenv("INVOICEOS_DATABASE_WORKER_URL", NOWHERE)
     load.cache_clear()

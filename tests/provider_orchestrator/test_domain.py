@@ -22,15 +22,8 @@ from provider_orchestrator.domain.chain import (
     contradicts,
     last_block_within,
 )
-from provider_orchestrator.domain.health import (
-    CLOSED_AT_LEAST_PPM,
-    PPM,
-    REST_PPM,
-    Health,
-    Observation,
-    Outcome,
-    observe,
-)
+from provider_orchestrator.domain.health import STANDARD, Health, Observation, observe
+from provider_orchestrator.domain.outcomes import PPM, Outcome
 from provider_orchestrator.domain.transfers import (
     Finality,
     Payment,
@@ -174,9 +167,7 @@ def fold(
 ) -> tuple[Health, list[tuple[HealthState, HealthState]]]:
     changes = []
     for outcome in outcomes:
-        health, more = observe(
-            health, observed(outcome, at), open_for=timedelta(seconds=60), jitter_ppm=0
-        )
+        health, more = observe(health, observed(outcome, at), jitter_ppm=0)
         changes += [(change.old, change.after.state) for change in more]
     return health, changes
 
@@ -208,7 +199,7 @@ def test_five_successes_after_the_pause_close_it_and_one_failure_reopens_for_lon
     assert reopened.open_until == later + timedelta(seconds=90)
     closed, changes = fold(health, *[Outcome.OK] * 5, at=later)
     assert changes[-1] == (HealthState.HALF_OPEN, HealthState.CLOSED)
-    assert closed.score_ppm >= CLOSED_AT_LEAST_PPM
+    assert closed.score_ppm >= STANDARD.closed_at_least_ppm
     assert closed.openings == 0
 
 
@@ -224,7 +215,7 @@ def test_the_open_period_has_a_ceiling() -> None:
 def test_old_news_fades() -> None:
     health, _ = fold(Health(), *[Outcome.INFRA] * 4)
     rested, _ = fold(health, Outcome.OK, at=NOW + timedelta(days=2))
-    assert rested.score_ppm >= REST_PPM
+    assert rested.score_ppm >= STANDARD.rest_ppm
 
 
 @given(
@@ -239,11 +230,11 @@ def test_health_stays_within_its_bounds_whatever_happens(
     health, at, state = Health(), NOW, HealthState.CLOSED
     for outcome, seconds in steps:
         at += timedelta(seconds=seconds)
-        health, changes = observe(
-            health, observed(outcome, at), open_for=timedelta(seconds=60), jitter_ppm=jitter
-        )
+        health, changes = observe(health, observed(outcome, at), jitter_ppm=jitter)
         assert 0 <= health.score_ppm <= PPM
-        assert (health.open_until is not None) == (health.state is HealthState.OPEN)
+        waits = health.state is HealthState.OPEN and not health.held
+        assert (health.open_until is not None) == waits
+        assert health.state is HealthState.OPEN or not health.held
         if health.open_until is not None and changes:
             assert timedelta(seconds=48) <= health.open_until - at <= timedelta(seconds=576)
         for change in changes:

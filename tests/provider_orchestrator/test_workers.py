@@ -158,7 +158,7 @@ async def test_a_second_wallet_at_an_address_gets_none_of_its_money(
 async def test_the_history_of_observations_is_bounded(
     running: Orchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provider_orchestrator.domain.health import Outcome
+    from provider_orchestrator.domain.outcomes import Outcome
     from provider_orchestrator.store import providers
 
     monkeypatch.setattr(providers, "OBSERVATIONS_KEPT", 3)

@@ -34,12 +34,13 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Issuing = Callable[..., InvoiceIssuing]
 
 
-def health(new: str, minutes: int = 0) -> ProviderHealthChanged:
+def health(new: str, minutes: int = 0, currency: str | None = None) -> ProviderHealthChanged:
     return ProviderHealthChanged(
         tenant_id=PLATFORM,
         provider_id=UUID(int=7),
         provider="tempo",
         rail="tempo",
+        currency=currency,
         old="closed",
         new=new,
         score_ppm=900_000,
@@ -136,6 +137,14 @@ async def test_two_attempts_in_one_poll_of_a_well_rail_give_one_wallet(
 ) -> None:
     first = issuing()
     await unit.receives(first, issuing(first.invoice_id, tenant_id=first.tenant_id, attempt=2))
+    assert len(await unit.facts(WalletReady)) == 1
+
+
+async def test_a_rail_whose_one_currency_is_unwell_still_serves(
+    unit: ServiceUnderTest, issuing: Issuing
+) -> None:
+    await unit.receives(health("open", 1, currency="EUR"))
+    await unit.receives(issuing())
     assert len(await unit.facts(WalletReady)) == 1
 
 

@@ -18,11 +18,15 @@ class ProviderHealthChanged(Event):
     provider_id: UUID
     provider: str
     rail: str
+    currency: str | None = None
+    """The currency whose circuit it is; null where it is that of the rail as a whole."""
     old: Health
     new: Health
     score_ppm: int
     """Smoothed share of good answers, parts per million."""
     samples: int
+    effective_samples: int | None = None
+    """How many of them the score really rests on: the smoothing forgets."""
     cause: str
     at: Moment
 

@@ -1,9 +1,8 @@
 """The provider orchestrator, put together."""
 
 from chassis.runtime import Runtime, Service
-from provider_orchestrator.api import router, webhooks
-from provider_orchestrator.commands.observe_health import TEMPO_ID
-from provider_orchestrator.domain.transfers import PROVIDER, RAIL
+from provider_orchestrator.api import ROUTERS
+from provider_orchestrator.commands.observe_health import TEMPO
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store.providers import insert_health
 from provider_orchestrator.subscribers import SUBSCRIPTIONS
@@ -13,13 +12,13 @@ from provider_orchestrator.workers import WORKERS
 async def prepare(runtime: Runtime) -> None:
     """Tempo is a provider from the first moment on, before anything was observed."""
     async with runtime.worker.transaction() as tx:
-        await insert_health(tx, TEMPO_ID, PROVIDER, RAIL)
+        await insert_health(tx, [TEMPO])
 
 
 service = Service(
     name="provider-orchestrator",
     settings=OrchestratorSettings,
-    routers=[router, webhooks],
+    routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
     workers=WORKERS,
     prepare=prepare,

@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
@@ -18,7 +18,7 @@ from invoiceos_contracts.base import HealthState
 from messaging import Database
 from messaging.faults import pause
 from provider_orchestrator.commands.answer_balances import Observed, answer_balances
-from provider_orchestrator.commands.observe_health import observe_health
+from provider_orchestrator.commands.observe_health import TEMPO, observe_health
 from provider_orchestrator.commands.record_sweep import record_sweep
 from provider_orchestrator.commands.reverse_orphans import reverse_orphans
 from provider_orchestrator.domain.chain import (
@@ -28,7 +28,8 @@ from provider_orchestrator.domain.chain import (
     contradicts,
     final_number,
 )
-from provider_orchestrator.domain.health import Observation, Outcome
+from provider_orchestrator.domain.health import STANDARD, Observation
+from provider_orchestrator.domain.outcomes import Outcome
 from provider_orchestrator.providers.tempo import mapping
 from provider_orchestrator.providers.tempo.adapter import Glance, Moved, Tempo
 from provider_orchestrator.providers.tempo.client import (
@@ -41,6 +42,7 @@ from provider_orchestrator.providers.tempo.client import (
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store import chain
 from provider_orchestrator.store.providers import select_balance_requests
+from provider_orchestrator.store.routing import delete_previews
 
 log = structlog.get_logger()
 HEAD = Gauge("invoiceos_chain_head_block", "Newest block the node has shown", ["chain"])
@@ -50,13 +52,24 @@ REORGS = Counter("invoiceos_chain_reorganisations_total", "Times blocks were dro
 UNMATCHED = Gauge(
     "invoiceos_chain_unmatched_old_transfers", "Money at addresses that stay unknown", ["chain"]
 )
+CIRCUIT = Gauge(
+    "invoiceos_provider_circuit",
+    "0 closed, 1 half open, 2 open, as this process last saw it",
+    ["provider", "rail", "currency"],
+)
+TRANSITIONS = Counter(
+    "invoiceos_provider_circuit_changes_total",
+    "Times a circuit changed its state",
+    ["provider", "rail", "currency", "to"],
+)
+SEVERITIES = {HealthState.CLOSED: 0, HealthState.HALF_OPEN: 1, HealthState.OPEN: 2}
 QUIET_FLUSH_S = 1.0
 """Good news of the provider's health is written at most this often; bad news at once."""
 BALANCES_AT_ONCE = 100
+PREVIEWS_KEPT = timedelta(days=30)
 HINT_PAUSE_MAX_S = 10.0
 REST_MAX_S = 60.0
 """Longest rest a node can ask for."""
-JITTER_PPM = 200_000
 
 
 class Step(Enum):
@@ -190,7 +203,7 @@ class HealthRecorder:
     def __init__(self, database: Database, settings: OrchestratorSettings) -> None:
         """Begin with nothing seen."""
         self._database = database
-        self._open_for = timedelta(seconds=settings.tempo_open_s)
+        self._parameters = replace(STANDARD, open_for=timedelta(seconds=settings.tempo_open_s))
         self._seen: list[Observation] = []
         self._flushed = 0.0
         self._state: HealthState | None = None
@@ -206,13 +219,19 @@ class HealthRecorder:
         """Write what was collected; what cannot be written is kept for the next time."""
         if not self._seen:
             return
+        jitter = self._parameters.jitter_ppm
         async with self._database.transaction() as tx:
-            self._state = await observe_health(
+            health, changes = await observe_health(
                 tx,
                 self._seen,
-                open_for=self._open_for,
-                jitter_ppm=random.randint(-JITTER_PPM, JITTER_PPM),  # noqa: S311
+                parameters=self._parameters,
+                jitter_ppm=random.randint(-jitter, jitter),  # noqa: S311
             )
+        self._state = health.state
+        CIRCUIT.labels(TEMPO.provider, TEMPO.rail, TEMPO.currency).set(SEVERITIES[health.state])
+        for key, change in changes:
+            to = change.after.state
+            TRANSITIONS.labels(key.provider, key.rail, key.currency, to).inc()
         self._seen = []
         self._flushed = time.monotonic()
 
@@ -361,8 +380,17 @@ async def measure_unmatched(runtime: Runtime) -> None:
         await asyncio.sleep(10)
 
 
+async def forget_previews(runtime: Runtime) -> None:
+    """Decisions that nothing was done by are forgotten after thirty days."""
+    while True:
+        async with runtime.worker.transaction() as tx:
+            await delete_previews(tx, tx.now - PREVIEWS_KEPT)
+        await asyncio.sleep(3600)
+
+
 WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     watch_tempo,
     observe_balances,
     measure_unmatched,
+    forget_previews,
 )

@@ -17,7 +17,7 @@ async def on_invoice_issuing(tx: Tx, events: Batch[InvoiceIssuing]) -> None:
 
 @consumes(ProviderHealthChanged)
 async def on_provider_health_changed(tx: Tx, events: Batch[ProviderHealthChanged]) -> None:
-    """A rail became better or worse."""
+    """A rail became better or worse; what is so in one currency alone is left to who routes."""
     await note_health(
         tx,
         [
@@ -29,6 +29,7 @@ async def on_provider_health_changed(tx: Tx, events: Batch[ProviderHealthChanged
                 event.envelope.aggregate_version,
             )
             for event in events
+            if event.fact.currency is None
         ],
     )
 

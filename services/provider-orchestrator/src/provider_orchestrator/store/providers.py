@@ -1,15 +1,28 @@
 """How the providers are, and the balances that were asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from invoiceos_contracts.base import HealthState
 from messaging import Database, Tx
-from provider_orchestrator.domain.health import Health, Observation
+from provider_orchestrator.domain.health import EVERY, Change, Health, Key, Observation
 
 OBSERVATIONS_KEPT = 1000
+CHANGES_KEPT = 1000
+"""Of each key, the newest."""
+INT_MAX = 2**31 - 1
+
+
+def id_of(key: Key) -> UUID:
+    """The id under which a key's health is kept and stated; the same everywhere, for ever."""
+    parts = [key.provider]
+    if key.rail != key.provider or key.currency != EVERY:
+        parts.append(key.rail)
+    if key.currency != EVERY:
+        parts.append(key.currency)
+    return uuid5(NAMESPACE_URL, "https://invoiceos.dev/provider/" + "/".join(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,57 +37,131 @@ class BalanceRequest:
     address: str
 
 
-async def insert_health(tx: Tx, provider_id: UUID, provider: str, rail: str) -> None:
-    """Begin to watch a provider, unless it is watched."""
+async def insert_health(tx: Tx, keys: Sequence[Key]) -> None:
+    """Begin to watch these, unless they are watched."""
     start = Health()
     await tx.execute(
         """
-        insert into provider_health (provider_id, provider, rail, state, score_ppm, samples,
-                                     failures, successes, openings)
-        values ($1, $2, $3, $4, $5, 0, 0, 0, 0) on conflict (provider_id) do nothing
+        insert into provider_health (provider_id, provider, rail, currency, state, score_ppm,
+                                     samples, failures, successes, openings)
+        select provider_id, provider, rail, currency, $5, $6, 0, 0, 0, 0
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+            as k(provider_id, provider, rail, currency)
+        on conflict (provider_id) do nothing
         """,
-        provider_id,
-        provider,
-        rail,
+        [id_of(key) for key in keys],
+        [key.provider for key in keys],
+        [key.rail for key in keys],
+        [key.currency for key in keys],
         start.state,
         start.score_ppm,
     )
 
 
-async def lock_health(tx: Tx, provider_id: UUID) -> Health | None:
-    """What is known of a provider, locked; None where nobody watches it."""
-    row: Any = await tx.fetchrow(
-        """
-        select state, score_ppm, samples, failures, successes, openings, open_until, observed_at
-        from provider_health where provider_id = $1 for update
+async def lock_health(tx: Tx, keys: Sequence[Key]) -> dict[Key, Health]:
+    """What is known of these, locked in one order; without those that nobody watches."""
+    rows = await tx.fetch(
+        f"""
+        select {_HEALTH} from provider_health
+        where provider_id = any($1::uuid[]) order by provider_id for update
         """,
-        provider_id,
+        [id_of(key) for key in keys],
     )
-    return Health(**{**row, "state": HealthState(row["state"])}) if row else None
+    return {_key(row): _health(row) for row in rows}
 
 
-async def update_health(tx: Tx, provider_id: UUID, health: Health) -> None:
-    """Write what is known of a provider."""
+async def select_health(tx: Tx) -> dict[Key, Health]:
+    """What is known of all."""
+    rows = await tx.fetch(f"select {_HEALTH} from provider_health")
+    return {_key(row): _health(row) for row in rows}
+
+
+_HEALTH = """
+    provider, rail, currency, state, score_ppm, samples, failures, successes, openings,
+    open_until, observed_at, held, p95_us, acceptance_ppm
+"""
+
+
+def _key(row: Any) -> Key:
+    return Key(row["provider"], row["rail"], row["currency"])
+
+
+def _health(row: Any) -> Health:
+    known = {name: value for name, value in row.items() if name not in Key.__slots__}
+    return Health(**{**known, "state": HealthState(row["state"])})
+
+
+async def update_health(tx: Tx, known: Mapping[Key, Health]) -> None:
+    """Write what is known of these."""
+    found = [(id_of(key), health) for key, health in known.items()]
     await tx.execute(
         """
-        update provider_health set state = $2, score_ppm = $3, samples = $4, failures = $5,
-               successes = $6, openings = $7, open_until = $8, observed_at = $9
-        where provider_id = $1
+        update provider_health as h
+        set state = n.state, score_ppm = n.score_ppm, samples = n.samples, failures = n.failures,
+            successes = n.successes, openings = n.openings, open_until = n.open_until,
+            observed_at = n.observed_at, held = n.held, p95_us = n.p95_us,
+            acceptance_ppm = n.acceptance_ppm
+        from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::int[],
+                    $7::int[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::int[],
+                    $12::int[])
+            as n(provider_id, state, score_ppm, samples, failures, successes, openings, open_until,
+                 observed_at, held, p95_us, acceptance_ppm)
+        where h.provider_id = n.provider_id
         """,
-        provider_id,
-        health.state,
-        health.score_ppm,
-        health.samples,
-        health.failures,
-        health.successes,
-        health.openings,
-        health.open_until,
-        health.observed_at,
+        [provider_id for provider_id, _ in found],
+        [health.state for _, health in found],
+        [health.score_ppm for _, health in found],
+        [health.samples for _, health in found],
+        [health.failures for _, health in found],
+        [health.successes for _, health in found],
+        [health.openings for _, health in found],
+        [health.open_until for _, health in found],
+        [health.observed_at for _, health in found],
+        [health.held for _, health in found],
+        [None if health.p95_us is None else min(health.p95_us, INT_MAX) for _, health in found],
+        [health.acceptance_ppm for _, health in found],
     )
 
 
-async def insert_observations(tx: Tx, provider_id: UUID, seen: Sequence[Observation]) -> None:
-    """Add to the history, and cut it to its length."""
+async def insert_changes(tx: Tx, changes: Sequence[tuple[Key, Change]]) -> None:
+    """Add what the circuits did to their history."""
+    await tx.execute(
+        """
+        insert into provider_health_change (id, provider_id, at, old, new, score_ppm, samples,
+                                            cause)
+        select id, provider_id, at, old, new, score_ppm, samples, cause
+        from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::int[],
+                    $7::bigint[], $8::text[])
+            as c(id, provider_id, at, old, new, score_ppm, samples, cause)
+        """,
+        [tx.new_id() for _ in changes],
+        [id_of(key) for key, _ in changes],
+        [change.at for _, change in changes],
+        [change.old for _, change in changes],
+        [change.after.state for _, change in changes],
+        [change.after.score_ppm for _, change in changes],
+        [change.after.samples for _, change in changes],
+        [change.cause for _, change in changes],
+    )
+
+
+async def trim_changes(tx: Tx, keys: Sequence[Key]) -> None:
+    """Cut the histories of these to their length."""
+    await tx.execute(
+        """
+        delete from provider_health_change as c using unnest($1::uuid[]) as k(provider_id)
+        where c.provider_id = k.provider_id and c.id <= (
+            select id from provider_health_change as o where o.provider_id = k.provider_id
+            order by id desc offset $2 limit 1)
+        """,
+        [id_of(key) for key in keys],
+        CHANGES_KEPT,
+    )
+
+
+async def insert_observations(tx: Tx, key: Key, seen: Sequence[Observation]) -> None:
+    """Keep the last observations of a key, for percentiles."""
+    provider_id = id_of(key)
     await tx.execute(
         """
         insert into provider_health_observation (provider_id, at, outcome, latency_us, cause)
@@ -85,7 +172,7 @@ async def insert_observations(tx: Tx, provider_id: UUID, seen: Sequence[Observat
         provider_id,
         [one.at for one in seen],
         [one.outcome for one in seen],
-        [min(one.latency_us, 2**31 - 1) for one in seen],
+        [min(one.latency_us, INT_MAX) for one in seen],
         [one.cause for one in seen],
     )
     await tx.execute(

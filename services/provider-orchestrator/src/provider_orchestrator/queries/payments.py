@@ -1,6 +1,5 @@
-"""What can be read: payments, and how the providers are."""
+"""What can be read of payments."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,11 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from invoiceos_contracts import Amount
-from invoiceos_contracts.base import Health
 from invoiceos_contracts.ids import InvoiceId, PaymentId, WalletId
 from invoiceos_contracts.payment_v1 import OnChain
 from messaging import Tx
-from provider_orchestrator.domain.health import SAMPLES_EFFECTIVE_MAX
 from provider_orchestrator.errors import PaymentNotFound
 
 
@@ -41,39 +38,6 @@ class PaymentView(BaseModel):
     """Time of the block the payment stands in."""
     final_at: datetime | None
     updated_at: datetime
-
-
-class ProviderHealthView(BaseModel):
-    """How a provider is."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    provider: str
-    rail: str
-    state: Health
-    score_ppm: int
-    """Smoothed share of good answers, parts per million."""
-    n_eff: int
-    """How many observations the score really rests on."""
-    p50_ms: float | None
-    """Median time to answer of the last 100 observations."""
-    p95_ms: float | None
-    observed_at: datetime | None
-    open_until: datetime | None
-    head_block: int | None
-    """Newest block of the chain when it was last read."""
-    cursor_lag: int | None
-    """Blocks that are known and not yet read."""
-    unmatched_transfers: int
-    """Transfers to addresses that no wallet has been named for."""
-    unmatched_transfers_old: int
-    """Those of them that have waited too long."""
-
-
-class ProvidersHealthView(BaseModel):
-    """Every provider there is."""
-
-    items: Sequence[ProviderHealthView]
 
 
 _PAYMENT = """
@@ -150,53 +114,3 @@ def _payment(row: Any) -> PaymentView:
         final_at=row["final_at"],
         updated_at=row["updated_at"],
     )
-
-
-async def providers_health(
-    tx: Tx, chain_id: int, unmatched_after_s: int
-) -> list[ProviderHealthView]:
-    """How each provider is; at present Tempo is the only one, on one chain."""
-    rows = await tx.fetch(_HEALTH, chain_id, unmatched_after_s)
-    return [
-        ProviderHealthView(
-            provider=row["provider"],
-            rail=row["rail"],
-            state=row["state"],
-            score_ppm=row["score_ppm"],
-            n_eff=min(row["samples"], SAMPLES_EFFECTIVE_MAX),
-            p50_ms=_ms(row["p50_us"]),
-            p95_ms=_ms(row["p95_us"]),
-            observed_at=row["observed_at"],
-            open_until=row["open_until"],
-            head_block=row["head_number"],
-            cursor_lag=row["lag"],
-            unmatched_transfers=row["unmatched"],
-            unmatched_transfers_old=row["unmatched_old"],
-        )
-        for row in rows
-    ]
-
-
-def _ms(microseconds: int | None) -> float | None:
-    return None if microseconds is None else microseconds / 1000
-
-
-_HEALTH = """
-select h.provider, h.rail, h.state, h.score_ppm, h.samples, h.observed_at, h.open_until,
-       c.head_number, c.head_number - c.number as lag, l.p50_us, l.p95_us, u.unmatched,
-       u.unmatched_old
-from provider_health as h
-left join chain_cursor as c on c.chain_id = $1
-cross join lateral (
-    select percentile_disc(0.5) within group (order by latency_us) as p50_us,
-           percentile_disc(0.95) within group (order by latency_us) as p95_us
-    from (select latency_us from provider_health_observation as o
-          where o.provider_id = h.provider_id order by id desc limit 100) as last
-) as l
-cross join (
-    select count(*) as unmatched,
-           count(*) filter (where found_at < now() - make_interval(secs => $2)) as unmatched_old
-    from unmatched_transfer where chain_id = $1
-) as u
-order by h.provider
-"""

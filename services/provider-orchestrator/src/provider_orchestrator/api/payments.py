@@ -1,4 +1,4 @@
-"""Payments and providers over HTTP."""
+"""Payments over HTTP."""
 
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
@@ -12,11 +12,10 @@ from chassis.inputs import Input, ShortText
 from chassis.strict_json import StrictRoute
 from invoiceos_contracts.base import MAX_MINOR
 from invoiceos_contracts.ids import InvoiceId, PaymentId
-from provider_orchestrator import queries
 from provider_orchestrator.commands.refund_payment import RefundRequest, refund_payment
 from provider_orchestrator.errors import ProviderNotConfigured
-from provider_orchestrator.queries import PaymentView, ProvidersHealthView
-from provider_orchestrator.settings import settings
+from provider_orchestrator.queries import payments as queries
+from provider_orchestrator.queries.payments import PaymentView
 
 router = APIRouter(route_class=StrictRoute)
 # Providers send what they like, so their bodies are not read before somebody knows what they mean.
@@ -38,19 +37,6 @@ class RefundBody(Input):
     amount_minor: Annotated[int, Field(strict=True, ge=1, le=MAX_MINOR)] | None = None
     """In minor units of the payment's asset; all of it where not given."""
     reason: ShortText | None = None
-
-
-@router.get("/api/v1/providers/health")
-async def get_providers_health(
-    tx: Reading, caller: Annotated[Caller, Depends(needs("providers:read"))]
-) -> ProvidersHealthView:
-    """How each provider is: circuit, score, speed, and how far its chain has been read."""
-    del caller
-    chosen = settings()
-    found = await queries.providers_health(
-        tx, chosen.tempo_chain_id, chosen.tempo_unmatched_after_s
-    )
-    return ProvidersHealthView(items=found)
 
 
 @router.get("/api/v1/payments", response_model=Page[PaymentView])
