@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
@@ -65,6 +65,13 @@ class Administration(AbstractContextManager["Administration"]):
         """The broker's entries for a principal, refusals too."""
         found, _ = self._client.describe_acls(_ALL)
         return {entry for entry in found if entry.principal == f"User:{principal}"}
+
+    def replace(self, principal: str, grants: Collection[Grant]) -> None:
+        """Let a principal do this and nothing else."""
+        present = self.rights(principal)
+        wanted = {entry_of(grant) for grant in grants}
+        self.give(grant for grant in grants if entry_of(grant) not in present)
+        self.take(present - wanted)
 
     def give(self, grants: Iterable[Grant]) -> None:
         """Add grants; those that are there stay as they are."""
