@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from chassis import logs, problems, telemetry
+from chassis import logs, operations, problems, telemetry
 from chassis.auth import TokenReader
 from chassis.openapi import Documented
 from chassis.runtime import Runtime, Service
@@ -98,7 +98,7 @@ def build(service: Service, settings: Settings) -> FastAPI:
     if settings.internal_token_public_key:
         app.state.token_reader = TokenReader(settings.internal_token_public_key)
     if Role.API in settings.roles:
-        for router in service.routers:
+        for router in (*service.routers, operations.router):
             app.include_router(router)
     app.include_router(health)
     problems.install(app)

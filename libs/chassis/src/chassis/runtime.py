@@ -29,6 +29,7 @@ from messaging import (
     housekeeping,
 )
 from messaging.faults import pause
+from messaging.operations import Traced
 
 log = structlog.get_logger()
 POLL_AGE_MAX_S = 60
@@ -55,6 +56,8 @@ class Service:
     """Runs once before anything else, for example to store what the settings say."""
     group: str = ""
     """Consumer group; the service's name where it is not given."""
+    traced: Sequence[Traced] = ()
+    """Tables whose rows are effects in the life of an invoice, for whoever traces one."""
     middleware: Sequence[Callable[[AsgiApp, "Runtime"], AsgiApp]] = ()
     """Wraps the HTTP application, the first outermost but for the trace."""
 

@@ -2,6 +2,7 @@
 
 from chassis.runtime import Service
 from ephemeral_manager.api import router
+from ephemeral_manager.queries import TRACED
 from ephemeral_manager.settings import EphemeralManagerSettings
 from ephemeral_manager.subscribers import SUBSCRIPTIONS, TIMERS
 
@@ -11,4 +12,5 @@ service = Service(
     routers=[router],
     subscriptions=SUBSCRIPTIONS,
     timers=TIMERS,
+    traced=TRACED,
 )

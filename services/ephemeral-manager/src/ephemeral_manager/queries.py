@@ -16,6 +16,7 @@ from invoiceos_contracts import Amount
 from invoiceos_contracts.ephemeral_v1 import Certificate
 from invoiceos_contracts.ids import InvoiceId, PaymentId, WalletId
 from messaging import Tx
+from messaging.operations import Traced
 
 _BY_ID = f"""
 select {store.WALLET_COLUMNS} from ephemeral_wallet w where w.tenant_id = $1 and w.id = $2
@@ -224,3 +225,27 @@ def _findings(given: Certificate, public_key: str) -> list[tuple[str, bool]]:
 def certificate_cursor(certificate: Any) -> UUID:
     """Certificates are listed by number: the number in the form of a cursor."""
     return UUID(int=certificate.body.certificate_number)
+
+
+TRACED = (
+    Traced(
+        "life of the wallet",
+        """
+        select tenant_id, invoice_id, coalesce(destroyed_at, destroying_at, drained_at, created_at)
+                   as at, state as title, null::uuid as cause, 'wal:' || id as subject,
+               jsonb_build_object('expires_at', expires_at, 'watch_until', watch_until,
+                                  'legal_hold', legal_hold) as details
+        from ephemeral_wallet
+        """,
+    ),
+    Traced(
+        "certificate",
+        """
+        select tenant_id, invoice_id, destroyed_at as at, 'number ' || number as title,
+               null::uuid as cause, 'wal:' || wallet_id as subject,
+               jsonb_build_object('hash', hash) as details
+        from destruction_log
+        """,
+    ),
+)
+"""What operators see of an invoice when they trace it."""

@@ -3,6 +3,7 @@
 from chassis.runtime import Runtime, Service
 from invoice.api import router
 from invoice.commands.settle_invoices import DUE, EXPIRY, pass_due_dates, pass_expiries
+from invoice.queries import TRACED
 from invoice.settings import InvoiceSettings, link_key, sealer
 from invoice.subscribers import SUBSCRIPTIONS
 
@@ -21,4 +22,5 @@ service = Service(
     subscriptions=SUBSCRIPTIONS,
     timers={DUE: pass_due_dates, EXPIRY: pass_expiries},
     prepare=_check_keys,
+    traced=TRACED,
 )

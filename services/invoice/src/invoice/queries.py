@@ -13,6 +13,7 @@ from invoice.errors import CustomerNotFound, InvoiceNotFound, PaymentLinkNotFoun
 from invoice.store import parties as party_store
 from invoice.store import rows
 from messaging import Database, Tx
+from messaging.operations import Traced
 
 POLL_S = 0.02
 
@@ -193,3 +194,19 @@ class IssueOutcomes:
                     if not left.done():
                         left.set_result(None)
             await asyncio.sleep(POLL_S)
+
+
+TRACED = (
+    Traced(
+        "invoice",
+        """
+        select tenant_id, id as invoice_id, updated_at as at,
+               document || ', ' || settlement || ', ' || timeliness as title, null::uuid as cause,
+               'inv:' || id as subject,
+               jsonb_build_object('number', number, 'total_minor', total_minor, 'asset', asset,
+                                  'received_micros', received_micros, 'version', version) as details
+        from invoice
+        """,
+    ),
+)
+"""What operators see of an invoice when they trace it."""

@@ -14,6 +14,7 @@ from invoiceos_contracts.ids import (
     WebhookEndpointId,
 )
 from messaging import Tx
+from messaging.operations import Traced
 from notification.store.deliveries import NewDelivery
 from notification.store.endpoints import Endpoint
 
@@ -241,3 +242,35 @@ async def notifications_of(
         limit,
     )
     return [NotificationView(**row) for row in rows]
+
+
+TRACED = (
+    Traced(
+        "mail",
+        """
+        select tenant_id, invoice_id, coalesce(finished_at, created_at) as at,
+               template || ', ' || state as title, cause_event_id as cause, null as subject,
+               jsonb_build_object('attempts', attempt, 'reason', reason,
+                                  'next_at', case when state = 'pending' then next_at end)
+                   as details
+        from notification
+        """,
+    ),
+    Traced(
+        "webhook delivery",
+        """
+        select d.tenant_id, e.invoice_id, coalesce(d.finished_at, d.created_at) as at,
+               w.url || ', ' || d.state as title, d.event_id as cause, null as subject,
+               jsonb_build_object('delivery', d.id, 'reason', d.reason, 'attempts', (
+                   select jsonb_agg(jsonb_build_object(
+                       'at', a.at, 'status', a.status_code, 'error', a.error,
+                       'ms', a.duration_ms, 'answer', left(a.answer, 200)) order by a.attempt)
+                   from webhook_attempt a
+                   where a.tenant_id = d.tenant_id and a.delivery_id = d.id)) as details
+        from webhook_delivery d
+        join webhook_event e on e.tenant_id = d.tenant_id and e.id = d.event_id
+        join webhook_endpoint w on w.tenant_id = d.tenant_id and w.id = d.endpoint_id
+        """,
+    ),
+)
+"""What operators see of an invoice when they trace it."""

@@ -5,6 +5,7 @@ from provider_orchestrator.api import ROUTERS
 from provider_orchestrator.commands.observe_health import TEMPO
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store.providers import insert_health
+from provider_orchestrator.store.traced import TRACED
 from provider_orchestrator.subscribers import SUBSCRIPTIONS
 from provider_orchestrator.workers import WORKERS
 
@@ -22,4 +23,5 @@ service = Service(
     subscriptions=SUBSCRIPTIONS,
     workers=WORKERS,
     prepare=prepare,
+    traced=TRACED,
 )

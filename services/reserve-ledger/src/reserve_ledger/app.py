@@ -2,6 +2,7 @@
 
 from chassis.runtime import Service
 from reserve_ledger.api import router
+from reserve_ledger.queries.traced import TRACED
 from reserve_ledger.settings import LedgerSettings
 from reserve_ledger.subscribers import on_money_moved
 
@@ -10,4 +11,5 @@ service = Service(
     settings=LedgerSettings,
     routers=[router],
     subscriptions=[on_money_moved],
+    traced=TRACED,
 )

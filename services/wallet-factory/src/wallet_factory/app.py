@@ -5,6 +5,7 @@ from wallet_factory.api import router
 from wallet_factory.commands.register_master import register_master
 from wallet_factory.domain.configured import rails_of
 from wallet_factory.domain.tempo import TempoRail
+from wallet_factory.queries import TRACED
 from wallet_factory.settings import WalletFactorySettings, settings
 from wallet_factory.subscribers import SUBSCRIPTIONS
 
@@ -23,4 +24,5 @@ service = Service(
     routers=[router],
     subscriptions=SUBSCRIPTIONS,
     prepare=prepare,
+    traced=TRACED,
 )

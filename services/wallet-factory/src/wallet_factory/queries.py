@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from invoiceos_contracts import Amount
 from invoiceos_contracts.ids import InvoiceId, WalletId
 from messaging import Tx
+from messaging.operations import Traced
 from wallet_factory.errors import WalletNotFound
 
 _WALLET = """
@@ -120,3 +121,18 @@ def _view(row: Any) -> WalletView:
     values = dict(row)
     due = Amount(amount_minor=values.pop("due_minor"), asset=values.pop("asset"))
     return WalletView(due=due, **values)
+
+
+TRACED = (
+    Traced(
+        "wallet",
+        """
+        select tenant_id, invoice_id, created_at as at, mode || ' on ' || rail as title,
+               null::uuid as cause, 'wal:' || id as subject,
+               jsonb_build_object('address', address, 'expires_at', expires_at,
+                                  'secrets_destroyed_at', secrets_destroyed_at) as details
+        from wallet
+        """,
+    ),
+)
+"""What operators see of an invoice when they trace it."""

@@ -1,1 +1,1 @@
-"""Operators' commands that are loaded when they are asked for (entry points `invoiceos.commands`)."""
+"""Operators' commands, loaded when they are asked for (entry points `invoiceos.commands`)."""

@@ -34,7 +34,7 @@ def outbox_status(
     ] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Show what is unsent, how old it is, what the broker refused, who owns the shards, the rate."""
+    """Show what is unsent, since when, what the broker refused, who owns the shards, the rate."""
     before, found = asyncio.run(_twice(places.chosen(service), seconds))
     statuses = [
         {"service": name, **status, **_rates(then, status)}

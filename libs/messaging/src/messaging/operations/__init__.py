@@ -14,16 +14,36 @@ from messaging.operations.letters import (
     replay,
     show,
 )
+from messaging.operations.topics import born, events_of, owned_topics
+from messaging.operations.tracing import (
+    Entry,
+    Subject,
+    Traced,
+    effects,
+    invoices_numbered,
+    part,
+    tree,
+)
 
 __all__ = [
     "OPEN",
     "STATES",
     "Act",
+    "Entry",
     "LetterFilter",
+    "Subject",
+    "Traced",
+    "born",
     "discard",
+    "effects",
+    "events_of",
     "find",
+    "invoices_numbered",
     "outbox_status",
+    "owned_topics",
+    "part",
     "replay",
     "show",
     "timers_status",
+    "tree",
 ]

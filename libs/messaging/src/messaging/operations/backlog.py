@@ -43,7 +43,8 @@ async def outbox_status(tx: Tx, schema: str) -> dict[str, Any]:
     )
     owners = await tx.fetch(
         """
-        select l.pid, a.application_name as session, array_agg(l.objid::int order by l.objid) as shards
+        select l.pid, a.application_name as session,
+               array_agg(l.objid::int order by l.objid) as shards
         from pg_locks l join pg_stat_activity a using (pid)
         where l.locktype = 'advisory' and l.granted and l.classid = $1 and l.objsubid = 2
           and l.database = (select oid from pg_database where datname = current_database())
@@ -63,7 +64,8 @@ async def timers_status(tx: Tx) -> list[dict[str, Any]]:
     """For each kind of timer: how many wait, are due, overdue and failing, and what is next."""
     kinds = await tx.fetch(
         """
-        select kind, count(*) as waiting, count(*) filter (where due_at <= clock_timestamp()) as due,
+        select kind, count(*) as waiting,
+               count(*) filter (where due_at <= clock_timestamp()) as due,
                count(*) filter (where due_at < clock_timestamp() - make_interval(secs => $1))
                    as overdue,
                min(due_at) as next_at, count(*) filter (where attempts > 0) as failing

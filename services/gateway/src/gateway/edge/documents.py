@@ -10,6 +10,8 @@ from gateway.edge.routes import Where, find
 
 Json = dict[str, Any]
 _OWN = "gateway"
+_REPEATABLE = "/api/v1/operations/"
+"""What operators do is the same done twice: a second time nothing is open any more."""
 _SCHEME = "apiKey"
 _OF_THE_EDGE = {
     400: "The request cannot be read: its path, query, headers or body are ambiguous.",
@@ -171,6 +173,7 @@ def _described(service: str, path: str, item: Json) -> Json:
             for status in _OF_CALLERS:
                 responses.pop(status, None)
         given = {parameter.get("name", "").lower() for parameter in operation.get("parameters", [])}
-        if verb in WRITES and not public and "idempotency-key" not in given:
+        repeatable = public or path.startswith(_REPEATABLE)
+        if verb in WRITES and not repeatable and "idempotency-key" not in given:
             operation.setdefault("parameters", []).append(dict(_IDEMPOTENCY_KEY))
     return item
