@@ -69,8 +69,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def days(milliseconds: int) -> str:
-    """A retention in words."""
-    return f"{milliseconds // DAY_MS} days"
+    """A retention in words that stay on one line."""
+    return f"{milliseconds // DAY_MS}\u00a0days"
 
 
 def key_of(family: TopicFamily) -> str:
