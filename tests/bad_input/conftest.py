@@ -51,6 +51,12 @@ def tenant(stack: Stack) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def other_key(stack: Stack) -> str:
+    """Key of another tenant."""
+    return new_tenant(stack, "Envy Inc")["api_key"]
+
+
+@pytest.fixture(scope="session")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     limits = aiohttp.TCPConnector(limit=16)
     patience = aiohttp.ClientTimeout(total=60)

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.bad_input.catalogue import cases
 
 from invoiceos_contracts import Amount
 from notification.domain import mails
@@ -31,136 +32,14 @@ from notification.domain.urls import Target, inspect
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SCHEDULE = Schedule((0, 5, 60, 300), disable_after_s=5 * 86_400)
 
-REFUSED_URLS = [
-    *(
-        f"https://{host}/"
-        for host in (
-            "127.0.0.1",
-            "127.1",
-            "127.0.1",
-            "2130706433",
-            "0x7f000001",
-            "0x7f.1",
-            "0x7f.0.0.1",
-            "0177.0.0.1",
-            "017700000001",
-            "127.0.0.01",
-            "0.0.0.0",
-            "0",
-            "10.0.0.1",
-            "10.255.255.255",
-            "100.64.0.1",
-            "100.100.100.200",
-            "100.127.255.255",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.0.1",
-            "192.0.0.1",
-            "192.0.2.1",
-            "192.88.99.1",
-            "198.18.0.1",
-            "198.19.255.255",
-            "198.51.100.7",
-            "203.0.113.9",
-            "224.0.0.1",
-            "239.1.1.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "168.63.129.16",
-            "256.1.1.1",
-            "1.2.3",
-            "1.2.3.4.5",
-            "1.2.3.0x4",
-            "[::]",
-            "[::1]",
-            "[::ffff:127.0.0.1]",
-            "[::ffff:8.8.8.8]",
-            "[::127.0.0.1]",
-            "[64:ff9b::7f00:1]",
-            "[64:ff9b::808:808]",
-            "[64:ff9b:1::1]",
-            "[2002:7f00:1::]",
-            "[2001:0:7f00:1::1]",
-            "[2001:db8::1]",
-            "[3fff::1]",
-            "[fc00::1]",
-            "[fd12:3456::1]",
-            "[fe80::1]",
-            "[fe80::1%25eth0]",
-            "[fec0::1]",
-            "[ff02::1]",
-            "[100::1]",
-            "[5f00::1]",
-            "[2001:2::1]",
-            "[2001:10::1]",
-            "[2600::5efe:7f00:1]",
-            "[::ffff:0:127.0.0.1]",
-            "[1::1]",
-            "[]",
-            "[127.0.0.1]",
-            "[:::1]",
-            "localhost",
-            "a.localhost",
-            "printer.local",
-            "db.internal",
-            "x.intranet",
-            "nas.lan",
-            "host.home.arpa",
-            "kubernetes",
-            "api.svc.cluster.local",
-            "localhost.",
-            "example.com.",
-            "-a.com",
-            "a-.com",
-            "a..com",
-            ".com",
-            "a_b.com",
-            "exämple.com",
-            "①②⑦.⓪.⓪.①",
-            "127。0。0。1",
-            "a" * 64 + ".com",
-            "a.123",
-            "a.0x7f",
-        )
-    ),
-    "http://example.com/",
-    "ftp://example.com/",
-    "file:///etc/passwd",
-    "gopher://example.com/",
-    "https://example.com:8443/",
-    "https://example.com:80/",
-    "https://example.com:0/",
-    "https://example.com:99999/",
-    "https://user@example.com/",
-    "https://user:pw@example.com/",
-    "https://example.com@127.0.0.1/",
-    "https://127.0.0.1#@example.com/",
-    "https://example.com/#x",
-    "https://example.com\\@127.0.0.1/",
-    "https:/example.com",
-    "https:example.com",
-    "//example.com/",
-    "https://",
-    "https:///x",
-    "",
-    " https://example.com/",
-    "https://example.com/ ",
-    "https://exa mple.com/",
-    "https://example.com/\r\nHost: x",
-    "https://example.com/\x00",
-    "https://example.com/\t",
-    "javascript:alert(1)",
-    "data:text/plain,x",
-    "HTTPS://example.com/",
-    "https://example.com:/",
-    "https://example.com/é",
-    "https://[::1",
-    "https://::1]/",
-    "https://example.com/" + "a" * 2000,
-    "https://%31%32%37.0.0.1/",
-    "https://example.com\n",
-]
+# Written once, in the catalogue of bad input, where they are also tried over HTTP.
+REFUSED_URLS = sorted(
+    {
+        case.sent.decode()
+        for case in cases("webhook")
+        if case.form == "text" and case.expected.startswith("422")
+    }
+)
 ALLOWED_URLS = [
     "https://example.com/", "https://example.com", "https://hooks.example.co.uk/a/b?c=d&e=%20",
     "https://example.com:443/x", "https://8.8.8.8/", "https://[2606:4700:4700::1111]/",
@@ -180,7 +59,7 @@ def test_a_public_https_url_is_taken(url: str) -> None:
 
 
 def test_the_corpus_of_refused_urls_is_large() -> None:
-    assert len(set(REFUSED_URLS)) >= 110
+    assert len(REFUSED_URLS) >= 200
 
 
 def test_the_allow_list_names_hosts_exactly() -> None:

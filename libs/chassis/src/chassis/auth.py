@@ -64,6 +64,10 @@ def _key(public: bytes, private: bytes | None = None) -> OKPKey:
     return OKPKey.import_key(parts)
 
 
+Second = Annotated[int, Field(ge=0, lt=2**53)]
+"""Seconds since 1970."""
+
+
 class _Claims(BaseModel):
     """What an internal token states; whatever is of another type makes it none of ours."""
 
@@ -73,8 +77,8 @@ class _Claims(BaseModel):
     sub: Annotated[str, Field(min_length=1)]
     tenant: TenantId
     scopes: list[str]
-    exp: int
-    """Second of its end, since 1970."""
+    exp: Second
+    nbf: Second = 0
 
 
 class TokenMint:
@@ -140,7 +144,7 @@ class TokenReader:
             known = _Claims.model_validate(stated)
         except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated from error
-        if known.exp <= now:
+        if not known.nbf <= now < known.exp:
             raise Unauthenticated
         return Caller(known.tenant, known.sub, frozenset(known.scopes)), float(known.exp)
 

@@ -1,5 +1,6 @@
 """Versions of routing rules, which of them counts, and the decisions made by them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,7 +185,10 @@ async def insert_decisions(tx: Tx, decided: Sequence[Decided]) -> None:
             *(one.inputs.routable.operation, one.inputs.routable.asset),
             one.inputs.routable.amount_minor,
             one.inputs.model_dump(mode="json"),
-            [considered.model_dump(mode="json") for considered in one.decision.considered],
+            # As text: lists in a list would be sent as an array of two dimensions.
+            json.dumps(
+                [candidate.model_dump(mode="json") for candidate in one.decision.considered]
+            ),
             *(one.decision.chosen, one.decision.reason, one.decision.rule),
             *(one.decision.degraded, one.decided_by, one.decided_at),
         )
@@ -196,9 +200,9 @@ async def insert_decisions(tx: Tx, decided: Sequence[Decided]) -> None:
             tenant_id, id, purpose, rules_version, operation, asset, amount_minor, inputs,
             considered, chosen, reason, rule, degraded, decided_by, decided_at)
         select tenant_id, id, purpose, rules_version, operation, asset, amount_minor, inputs,
-               considered, chosen, reason, rule, degraded, decided_by, decided_at
+               considered::jsonb, chosen, reason, rule, degraded, decided_by, decided_at
         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[],
-                    $7::bigint[], $8::jsonb[], $9::jsonb[], $10::text[], $11::text[], $12::text[],
+                    $7::bigint[], $8::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[],
                     $13::bool[], $14::text[], $15::timestamptz[])
             as d(tenant_id, id, purpose, rules_version, operation, asset, amount_minor, inputs,
                  considered, chosen, reason, rule, degraded, decided_by, decided_at)
