@@ -1,5 +1,6 @@
 """A sandbox of its own for each test, on a port of its own, its clock standing."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from provider_sandbox.core.provider import discover
 from provider_sandbox.core.store import Store
 from provider_sandbox.core.world import World
 from provider_sandbox.server import server
+
+from .specs import missing
 
 STANDING = "2030-01-01T00:00:00Z"
 
@@ -109,6 +112,14 @@ class Sandbox:
         )
         self._opened.append(client)
         return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_is_not_checked(request: pytest.FixtureRequest) -> None:
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for line in missing():
+            print(line, file=sys.stderr)
 
 
 Make = Callable[..., Sandbox]

@@ -91,6 +91,7 @@ class World:
     async def advance(self, seconds: float) -> None:
         """Move time ahead; what falls due on the way happens at its time, in order."""
         async with self._moving:
+            await self.deliveries.send_due()
             target = self.now() + seconds
             for _ in range(_FARTHEST_STEPS):
                 due = [at for at in (self.timers.next_at(), self.deliveries.next_at()) if at]

@@ -176,7 +176,8 @@ def capture_authorisation(call: Call) -> Answer:
     if "amount" in body:
         minor, currency = minor_of(call, body["amount"], "/amount")
     if currency != held["_currency"]:
-        raise unprocessable(call, "CURRENCY_MISMATCH", "Currency differs from the authorization's.")
+        description = "Currency of capture must be that of the authorization."
+        raise unprocessable(call, "AUTH_CAPTURE_CURRENCY_MISMATCH", description)
     if minor > left:
         description = "Capture amount exceeds allowable limit."
         raise unprocessable(call, "MAX_CAPTURE_AMOUNT_EXCEEDED", description)

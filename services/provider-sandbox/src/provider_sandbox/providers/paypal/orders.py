@@ -27,7 +27,7 @@ _UNIT = ("amount", "custom_id", "invoice_id", "description", "soft_descriptor", 
 _PATH = "/v2/checkout/orders"
 PAYER = {
     "email_address": "payer@example.test",
-    "payer_id": "SANDBOXPAYER1",
+    "payer_id": "SANDBXPAYER22",
     "name": {"given_name": "Ada", "surname": "Payer"},
     "address": {"country_code": "US"},
 }
@@ -42,6 +42,7 @@ def create(call: Call) -> Answer:
         raise malformed(call, "/intent", issue, "The intent is CAPTURE or AUTHORIZE.")
     if not isinstance(units, list) or not 1 <= len(units) <= 10:
         issue = "MISSING_REQUIRED_PARAMETER" if units is None else "INVALID_ARRAY_MAX_ITEMS"
+        issue = "INVALID_ARRAY_MIN_ITEMS" if units == [] else issue
         raise malformed(call, "/purchase_units", issue, "An order has 1 to 10 purchase units.")
     source = body.get("payment_source") or {}
     if set(source) - {"paypal"}:
