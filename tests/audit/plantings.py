@@ -615,7 +615,35 @@ ACCESS = [
     of("access.auditor_only_reads", "grant update on invoice.invoice to invoiceos_auditor"),
 ]
 
+A_PARTNER = """insert into gateway.partner (tenant_id, name, event_types, created_by, created_at)
+    values ({tenant}, 'acme', '{*}', 'operator', now())"""
+A_REQUEST = """insert into gateway.partner_request (tenant_id, id, partner, request_id, state, body_hash,
+    partition, record_offset, received_at, answered_at) values ({tenant}, {draft}, 'acme', 'a', """
+NO_HISTORY = ["histories.complete"]
+PARTNERS = [
+    of(
+        "partners.requests_answered",
+        A_PARTNER,
+        A_REQUEST + "'requested', sha256(''), 0, 0, now() - interval '1 hour', null)",
+        also=NO_HISTORY,
+    ),
+    of(
+        "partners.one_answer_a_request",
+        A_PARTNER,
+        A_REQUEST + "'accepted', sha256(''), 0, 0, now(), now())",
+        also=NO_HISTORY,
+    ),
+    of(
+        "partners.told_of_their_own",
+        A_PARTNER,
+        "insert into gateway.outbox (tenant_id, topic, key, event_id, type, version, occurred_at,"
+        " correlation_id, headers, payload, staged_at) values ({rival}, 'partner.acme.events.v1',"
+        " 'k', {draft}, 't', 1, now(), 'k', '[]', '', now() + interval '1 hour')",
+    ),
+]
+
 PLANTINGS = [
+    *PARTNERS,
     *LEDGER,
     *INVOICES,
     *PAYMENTS,

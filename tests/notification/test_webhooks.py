@@ -15,8 +15,8 @@ from invoiceos_contracts import decode
 from invoiceos_contracts.invoice_v1 import InvoicePaid
 from invoiceos_contracts.ledger_v1 import ReserveStated
 from invoiceos_contracts.notification_v1 import WebhookDelivered, WebhookEndpointDisabled
+from invoiceos_contracts.registry import PUBLISHED
 from notification.domain.deliveries import Answer, Claim, Outcome
-from notification.domain.event_types import PUBLISHED
 from notification.providers.webhook_loop import Dispatcher
 from notification.settings import NotificationSettings
 from testkit.service import ServiceUnderTest, a_tenant, record_of

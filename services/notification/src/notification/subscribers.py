@@ -1,10 +1,10 @@
 """Kafka in: every fact of a tenant, to webhooks and to mails."""
 
 from invoiceos_contracts import Event
+from invoiceos_contracts.registry import PUBLISHED
 from messaging import Batch, Tx, consumes
 from notification.commands.queue_mails import queue_mails
 from notification.commands.queue_webhooks import Told, queue_webhooks
-from notification.domain.event_types import PUBLISHED
 
 
 @consumes(*PUBLISHED)

@@ -17,6 +17,7 @@ from audit.invariants.deliveries import DELIVERIES
 from audit.invariants.invoices import INVOICES
 from audit.invariants.ledger import LEDGER
 from audit.invariants.messaging import BACKBONE
+from audit.invariants.partners import PARTNERS
 from audit.invariants.payments import PAYMENTS
 from audit.invariants.records import TOPICS
 from audit.invariants.tenancy import TENANCY
@@ -28,6 +29,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     *PAYMENTS,
     *WALLETS,
     *DELIVERIES,
+    *PARTNERS,
     *BACKBONE,
     *TOPICS,
     *TENANCY,

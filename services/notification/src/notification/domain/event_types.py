@@ -2,19 +2,8 @@
 
 from typing import Final
 
-from invoiceos_contracts import EVENTS, Event
+from invoiceos_contracts.registry import PUBLISHED
 
-_TOPICS: Final = frozenset(
-    f"invoiceos.{aggregate}.v1"
-    for aggregate in ("invoice", "wallet", "ephemeral", "payment", "ledger")
-)
-_OF_THE_PLATFORM: Final = frozenset({"invoiceos.ledger.reserve_stated.v1"})
-PUBLISHED: Final[tuple[type[Event], ...]] = tuple(
-    event
-    for event in EVENTS.values()
-    if event.TOPIC in _TOPICS and event.TYPE not in _OF_THE_PLATFORM
-)
-"""Facts of tenants; what concerns the platform as a whole is nobody's webhook."""
 TEST_TYPE: Final = "invoiceos.webhook.test"
 
 
