@@ -7,11 +7,8 @@ from tests.kafka_security.attempts import join, log_in, producing, read, reading
 
 from access.administration import Administration, entry_of
 from access.grants import Grant
-from audit.monitor import Monitor
 from chassis.cli import services
 from invoiceos_contracts import EVENTS, topics
-from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed
-from invoiceos_contracts.invoice_v1 import InvoiceClosed, InvoicePaid
 from testkit.processes import until
 
 SERVICES = sorted(services())
@@ -28,23 +25,6 @@ def read_by(service: str) -> set[str]:
         for subscription in services()[service].subscriptions
         for event in subscription.events
     }
-
-
-async def test_an_invoice_lives_its_whole_life_under_security(platform, kafka, stack):
-    invoice_id, issued = await platform.issue()
-    await platform.transfer(issued, issued.due.amount_minor)
-    for fact in (InvoicePaid, EphemeralWalletDestroyed, InvoiceClosed):
-        await platform.feed.until(fact, invoice_id, seconds=60)
-    await platform.books_are_right()
-    await platform.quiet()
-    address = stack.administration_env()["INVOICEOS_AUDIT_DATABASE_URL"]
-    monitor = Monitor(address, kafka.access("auditor"), grace_s=30)
-    try:
-        report = await monitor.look()
-    finally:
-        await monitor.close()
-    assert report.records
-    assert not report.breached, report.as_table()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Self
 
 from kafka.admin import (
@@ -29,6 +31,10 @@ from invoiceos_contracts.registry import TopicSpec
 from messaging import KafkaAccess
 
 SCRAM_ITERATIONS = 8192
+SETTLES_S = 30.0
+"""A broker hears of a change a moment after it was made; longer than this, something is wrong."""
+_LOOK_AGAIN_S = 0.05
+_LOG_IN_MS = 5_000
 _EXACTLY = 0
 _ALL = ACLFilter(
     None,
@@ -44,10 +50,14 @@ class AdministrationError(Exception):
 
 
 class Administration(AbstractContextManager["Administration"]):
-    """What an operator changes on a broker. Every change is safe to repeat."""
+    """What an operator changes on a broker.
+
+    Every change is safe to repeat, and holds on the broker that is asked when the call returns.
+    """
 
     def __init__(self, kafka: KafkaAccess) -> None:
         """Connect as the operator; raises `AdministrationError` where that fails."""
+        self._kafka = kafka
         try:
             self._client = KafkaAdminClient(**kafka.options(), client_id="invoiceos.operator")
         except KafkaError as error:
@@ -72,6 +82,7 @@ class Administration(AbstractContextManager["Administration"]):
         wanted = {entry_of(grant) for grant in grants}
         self.give(grant for grant in grants if entry_of(grant) not in present)
         self.take(present - wanted)
+        _settled("the rights", lambda: self.rights(principal) == wanted)
 
     def give(self, grants: Iterable[Grant]) -> None:
         """Add grants; those that are there stay as they are."""
@@ -110,11 +121,21 @@ class Administration(AbstractContextManager["Administration"]):
                 user, ScramMechanism.SCRAM_SHA_512, password, iterations=SCRAM_ITERATIONS
             )
         )
+        _settled("the password", lambda: self._lets_in(user, password))
 
     def remove_user(self, user: str) -> None:
         """Take the password away; nothing where there is none."""
         if user in self.users():
             self._alter(UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512))
+            _settled("the password", lambda: user not in self.users())
+
+    def _lets_in(self, user: str, password: str) -> bool:
+        access = replace(self._kafka, username=user, password=password)
+        try:
+            KafkaAdminClient(**access.options(), bootstrap_timeout_ms=_LOG_IN_MS).close()
+        except KafkaError:
+            return False
+        return True
 
     def _alter(self, alteration: Any) -> None:
         for user, error in self._client.alter_user_scram_credentials([alteration]).items():
@@ -146,6 +167,10 @@ class Administration(AbstractContextManager["Administration"]):
         )
         for result in self._ask(asked).entries:
             _check(result.error_code, result.error_message)
+        _settled(
+            "the limits",
+            lambda: {key: self.quota(user).get(key) for key in limits} == dict(limits),
+        )
 
     def _ask(self, request: Any) -> Any:
         """Quotas have requests in the library, and no method yet."""
@@ -191,6 +216,15 @@ class Administration(AbstractContextManager["Administration"]):
             group: {place: (offset.offset, ends[place].offset) for place, offset in offsets.items()}
             for group, offsets in read.items()
         }
+
+
+def _settled(what: str, holds: Callable[[], bool]) -> None:
+    """Wait until a change holds; raises `AdministrationError`."""
+    deadline = time.monotonic() + SETTLES_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AdministrationError(f"{what} were changed, and the broker does not go by it yet")
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _check(code: int, text: str | None) -> None:

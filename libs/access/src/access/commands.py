@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -47,20 +48,39 @@ class Difference:
 
 def difference(broker: Administration, wanted: frozenset[Grant], seed: str) -> Difference:
     """Compare; users are looked at only where there is a seed to make passwords of."""
-    principals = {grant.principal for grant in wanted} | {AUDITOR, *services()}
+    principals = _principals(wanted)
     present = {entry for name in principals for entry in broker.rights(name)}
     wanted_entries = {entry_of(grant) for grant in wanted}
     return Difference(
         missing=sorted(grant for grant in wanted if entry_of(grant) not in present),
         surplus=sorted(present - wanted_entries, key=line_of),
-        users=sorted(principals - broker.users()) if seed else (),
+        users=sorted(set(principals) - broker.users()) if seed else (),
     )
+
+
+def bring_about(
+    broker: Administration, wanted: frozenset[Grant], seed: str, *, new_passwords: bool = False
+) -> Difference:
+    """Make the broker as it should be; what was different. Safe to repeat."""
+    from chassis.databases import password_of
+
+    found = difference(broker, wanted, seed)
+    if found.missing or found.surplus:
+        for principal in _principals(wanted):
+            broker.replace(principal, [g for g in wanted if g.principal == principal])
+    for user in _principals(wanted) if seed and new_passwords else found.users:
+        broker.set_password(user, password_of(seed, user))
+    return found
+
+
+def _principals(wanted: frozenset[Grant]) -> list[str]:
+    return sorted({grant.principal for grant in wanted} | {AUDITOR, *services()})
 
 
 @acls.command()
 def plan() -> None:
     """Show what `apply` would change; ends with 1 where that is anything."""
-    with _broker() as broker:
+    with administration() as broker:
         found = difference(broker, declared(services().values()), _seed())
     _tell(found)
     if not found.nothing:
@@ -75,28 +95,25 @@ def apply_rights(
     ] = False,
 ) -> None:
     """Give what is declared, take what is not; make users where there is a seed. Safe to repeat."""
-    from chassis.databases import password_of
-
-    seed, wanted = _seed(), declared(services().values())
-    with _broker() as broker:
-        found = difference(broker, wanted, seed)
-        broker.give(found.missing)
-        broker.take(found.surplus)
-        principals = sorted({grant.principal for grant in wanted}) if new_passwords else found.users
-        for user in principals if seed else ():
-            broker.set_password(user, password_of(seed, user))
-    _tell(found)
+    with administration() as broker:
+        wanted = declared(services().values())
+        _tell(bring_about(broker, wanted, _seed(), new_passwords=new_passwords))
+    if new_passwords and _seed():
+        typer.echo("every password was set")
 
 
 def _seed() -> str:
     return os.environ.get("INVOICEOS_KAFKA_PASSWORD_SEED", "")
 
 
-def _broker() -> Administration:
+@contextmanager
+def administration() -> Iterator[Administration]:
+    """The broker, as its operator; what it refuses ends the command with its reason."""
     try:
-        return Administration(kafka_access())
+        with Administration(kafka_access()) as broker:
+            yield broker
     except AdministrationError as error:
-        typer.echo(f"The broker lets nobody in: {error}", err=True)
+        typer.echo(f"The broker refuses: {error}", err=True)
         raise typer.Exit(2) from error
 
 

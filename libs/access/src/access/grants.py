@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from chassis.runtime import Service
-from invoiceos_contracts.registry import owned_by
-from messaging import Subscriptions
+from invoiceos_contracts.registry import FAMILIES, owned_by
 
 AUDITOR = "auditor"
-GATEWAY = "gateway"
-PARTNER_DOOR = "gateway.partners"
-"""The consumer group by which the gateway reads what partners ask for."""
 PARTNER_TOPICS = "partner."
 """How the names of all topics between a partner and the gateway begin."""
 PLATFORM_TOPICS = "invoiceos."
@@ -40,26 +37,33 @@ class Grant:
 
 
 def of_service(service: Service) -> Iterator[Grant]:
-    """Writes to its own topics and to the dead letters of those it reads; reads as its group."""
+    """Writes to its own topics and to the dead letters of those it reads; reads as its groups.
+
+    What it reads by a pattern it may read by the pattern's beginning: a new partner changes no
+    right of a service.
+    """
     name = service.name
     for topic in {event.TOPIC for event in owned_by(name)}:
         yield Grant(name, "topic", topic, "write")
-    group = service.group or name
-    if service.subscriptions:
-        yield Grant(name, "group", group, "read")
-    for topic in Subscriptions(group, service.subscriptions).topics:
-        yield Grant(name, "topic", topic, "read")
-        yield Grant(name, "topic", f"{topic}.dlq", "write")
+    for family in FAMILIES:
+        if family.written_by == name:
+            yield Grant(name, "topic", beginning_of(family.pattern), "write", prefix=True)
+    for group in service.groups():
+        yield Grant(name, "group", group.group, "read")
+        for topic in group.topics:
+            yield Grant(name, "topic", topic, "read")
+            yield Grant(name, "topic", f"{topic}.dlq", "write")
+        if group.pattern is not None:
+            beginning = beginning_of(group.pattern)
+            yield Grant(name, "topic", beginning, "read", prefix=True)
+            yield Grant(name, "topic", beginning, "write", prefix=True)  # its dead letters
 
 
-def of_partner_door() -> Iterator[Grant]:
-    """The gateway takes what partners ask for and tells them what became of it.
-
-    New partners need no new grant. Dead letters of a partner's topic begin like the topic.
-    """
-    yield Grant(GATEWAY, "topic", PARTNER_TOPICS, "read", prefix=True)
-    yield Grant(GATEWAY, "topic", PARTNER_TOPICS, "write", prefix=True)
-    yield Grant(GATEWAY, "group", PARTNER_DOOR, "read")
+def beginning_of(pattern: str) -> str:
+    """The whole words with which every name begins that matches."""
+    found = re.match(r"\^((?:[a-z0-9-]+\\\.)+)", pattern)
+    assert found is not None, f"{pattern} would need a right to every topic"
+    return found[1].replace("\\.", ".")
 
 
 def of_auditor() -> Iterator[Grant]:
@@ -71,4 +75,4 @@ def of_auditor() -> Iterator[Grant]:
 def declared(services: Iterable[Service]) -> frozenset[Grant]:
     """The grants of the platform's own principals."""
     found = {grant for service in services for grant in of_service(service)}
-    return frozenset(found.union(of_auditor(), of_partner_door()))
+    return frozenset(found.union(of_auditor()))

@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from access import partners
-from access.administration import Administration, AdministrationError
+from access.administration import Administration
+from access.commands import administration
 from access.gateway import Gateway, GatewayRefused
 from access.partners import UnknownTopic, Wish, group_prefix
 from chassis.cli import kafka_access, setting
@@ -55,6 +57,9 @@ def create(
     producer_rate: Rate = partners.PRODUCER_LIMIT,
     consumer_rate: Rate = partners.CONSUMER_LIMIT,
     replication: Annotated[int, typer.Option(min=1)] = 1,
+    bootstrap: Annotated[
+        str, typer.Option(help="The brokers' address as the partner reaches it; yours if not given")
+    ] = "",
 ) -> None:
     """Register a partner and make its topics, rights, limits and secret; prints what it needs.
 
@@ -67,7 +72,7 @@ def create(
         secret = partners.create(broker, wish)
     if wish.reads:
         typer.echo(SHARED.format(topics=", ".join(wish.reads)), err=True)
-    for line in environment(kafka_access(), wish, secret):
+    for line in environment(_told(bootstrap), wish, secret):
         typer.echo(line)
     if secret is None:
         typer.echo(f"{name} has a secret already: `invoiceos partner rotate {name}`", err=True)
@@ -150,19 +155,25 @@ def revoke(name: Name) -> None:
     typer.echo(f"{name} is revoked; its topics are kept until their time is over")
 
 
+def _told(bootstrap: str) -> KafkaAccess:
+    """The brokers as a partner is told of them."""
+    own = kafka_access()
+    return replace(own, bootstrap=bootstrap) if bootstrap else own
+
+
 def _gateway() -> Gateway:
     return Gateway(setting("INVOICEOS_GATEWAY_URL"), setting("INVOICEOS_OPERATOR_TOKEN"))
 
 
 @contextmanager
 def _broker() -> Iterator[Administration]:
-    """The broker; what it or the gateway refuses ends the command with its reason."""
+    """The broker, where it asks; what the gateway refuses ends the command with its reason."""
     if os.environ.get("INVOICEOS_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") == "PLAINTEXT":
         _end("this broker asks nobody who he is: set INVOICEOS_KAFKA_SECURITY_PROTOCOL", 2)
     try:
-        with Administration(kafka_access()) as broker:
+        with administration() as broker:
             yield broker
-    except (AdministrationError, GatewayRefused) as error:
+    except GatewayRefused as error:
         _end(str(error), 1)
     except UnknownTopic as error:
         _end(f"no contract declares the topic {error}", 2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from access.administration import Administration
-from access.commands import difference
+from access.commands import bring_about
 from access.grants import declared
 from chassis import topics
 from chassis.cli import services
@@ -69,9 +69,5 @@ def running_secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
 def prepare(kafka: SecuredKafka) -> None:
     """Make the topics, the users and the rights of the platform."""
     asyncio.run(topics.create(kafka.operator))
-    wanted = declared(services().values())
     with Administration(kafka.operator) as broker:
-        found = difference(broker, wanted, kafka.seed)
-        broker.give(found.missing)
-        for user in found.users:
-            broker.set_password(user, password_of(kafka.seed, user))
+        bring_about(broker, declared(services().values()), kafka.seed)
