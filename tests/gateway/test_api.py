@@ -245,3 +245,45 @@ async def test_a_suspended_tenant_is_kept_out(gateway: Any) -> None:
     )
     refused = await gateway.ask("GET", "/api/v1/invoices", made["api_key"])
     assert (refused.status, refused.code) == (403, "tenant_suspended")
+
+
+async def test_partners_are_registered_shown_and_revoked_by_the_operator_alone(
+    gateway: Any, key: str
+) -> None:
+    tenant = (await gateway.tenant())["tenant_id"]
+    body = {"name": f"p{tenant[-12:]}", "tenant_id": tenant}
+    path = f"/api/v1/partners/{body['name']}"
+    for method, where in (("POST", "/api/v1/partners"), ("GET", "/api/v1/partners")):
+        refused = await gateway.ask(method, where, key, json=body)
+        assert (refused.status, refused.code) == (403, "operator_only")
+    for method, where in (("GET", path), ("POST", f"{path}/revoke")):
+        assert (await gateway.ask(method, where, key)).code == "operator_only"
+    assert (await gateway.ask("GET", path, OPERATOR)).code == "partner_not_found"
+    assert (await gateway.ask("POST", f"{path}/revoke", OPERATOR)).code == "partner_not_found"
+
+    made = await gateway.ask("POST", "/api/v1/partners", OPERATOR, json=body)
+    assert made.status == 201
+    again = await gateway.ask("POST", "/api/v1/partners", OPERATOR, json=body)
+    assert again.json == made.json == (await gateway.ask("GET", path, OPERATOR)).json
+    assert made.json["principal"] == f"partner-{body['name']}"
+    assert made.json["state"] == "active"
+    assert f"partner.{body['name']}.requests.v1" in made.json["topics"]
+
+    other = {**body, "tenant_id": (await gateway.tenant())["tenant_id"]}
+    taken = await gateway.ask("POST", "/api/v1/partners", OPERATOR, json=other)
+    assert (taken.status, taken.code) == (409, "partner_name_taken")
+
+    revoked = await gateway.ask("POST", f"{path}/revoke", OPERATOR)
+    assert (revoked.status, revoked.json["state"]) == (200, "revoked")
+    listed = (await gateway.ask("GET", "/api/v1/partners", OPERATOR)).json["items"]
+    assert [item for item in listed if item["name"] == body["name"]] == [revoked.json]
+    facts = [kind for kind, fact in await gateway.facts() if fact.get("partner") == body["name"]]
+    assert facts == ["invoiceos.partner.registered.v1", "invoiceos.partner.revoked.v1"]
+
+
+@pytest.mark.parametrize("name", ["a", "Acme", "a.b", "a_b", "x" * 41, "", "a b", "é" * 3])
+async def test_a_partners_name_is_plain(gateway: Any, name: str) -> None:
+    tenant = (await gateway.tenant())["tenant_id"]
+    body = {"name": name, "tenant_id": tenant}
+    refused = await gateway.ask("POST", "/api/v1/partners", OPERATOR, json=body)
+    assert (refused.status, refused.code) == (422, "invalid_request")

@@ -2,12 +2,13 @@
 
 import asyncio
 
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from invoiceos_contracts.identity_v1 import TenantCreated
 from messaging import KafkaAccess, Relay
 from messaging.outbox import SHARDS
-from testkit.service import a_tenant
+from messaging.records import read
+from testkit.service import a_tenant, record_of
 
 
 class Broker:
@@ -16,6 +17,7 @@ class Broker:
     def __init__(self, *, prompt=True, too_large=b""):
         self.taken = []
         self.acknowledgements = []
+        self.made_later = set()
         self._prompt = prompt
         self._too_large = too_large
 
@@ -29,6 +31,11 @@ class Broker:
             acknowledged.set_result(None)
         self.acknowledgements.append(acknowledged)
         return acknowledged
+
+    async def partitions_for(self, topic):
+        if topic not in self.made_later:
+            raise UnknownTopicOrPartitionError
+        return {0}
 
     async def stop(self):
         """Nothing was opened."""
@@ -102,3 +109,22 @@ async def test_a_shard_belongs_to_one_relay_until_its_session_ends(toy):
         await second._claim()
         await asyncio.sleep(0.01)
     await second._disconnect()
+
+
+async def test_what_is_for_a_topic_that_is_not_there_waits_in_order_and_holds_up_no_other(toy):
+    topic = "partner.acme.events.v1"
+    copies = [TenantCreated(tenant_id=a_tenant(), name=f"copy {n}") for n in range(3)]
+    async with toy.worker.transaction() as tx:
+        tx.forward((topic, read(record_of(fact), {fact.TYPE})) for fact in copies)
+    await stage(toy, a_tenant(), "own")
+    broker = Broker()
+    relay = await relay_of(toy, broker)
+    assert await relay.publish() == 1
+    assert await relay.publish() == 0
+    assert [name for _, name in broker.taken] == ["own"]
+    broker.made_later.add(topic)
+    relay._missing.clear()  # as after a quarter of a minute
+    assert await relay.publish() == 3
+    assert [name for _, name in broker.taken[1:]] == ["copy 0", "copy 1", "copy 2"]
+    assert await waiting(toy) == 0
+    await relay._disconnect()
