@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from tests.bad_input.conftest import new_tenant
 
 CHECKS = (
@@ -26,7 +27,8 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 def command(url, key):
     """How Schemathesis is called: shortly as the file says, or every phase for longer."""
-    longer = ("--phases", "coverage,fuzzing,stateful", "--max-examples", LONGER) if LONGER else ()
+    phases = ("--phases", "coverage,fuzzing,stateful", "--max-time", "3000")
+    longer = (*phases, "--max-examples", LONGER) if LONGER else ()
     seed = os.environ.get("INVOICEOS_FUZZ_SEED", "")
     return (
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
@@ -36,6 +38,7 @@ def command(url, key):
     )
 
 
+@pytest.mark.timeout(3600 if LONGER else 300)
 async def test_no_answer_is_an_error_of_the_server_or_undocumented(stack, world, http):
     tenant = new_tenant(stack, "Curious Ltd")
     process = await asyncio.create_subprocess_exec(
@@ -45,7 +48,7 @@ async def test_no_answer_is_an_error_of_the_server_or_undocumented(stack, world,
     )
     told = (await process.communicate())[0].decode()
     assert process.returncode == 0, told
-    assert int(re.search(r"([0-9]+) generated, \1 passed", told)[1]) > 300, told
+    assert int(re.search(r"([0-9]+) generated, \1 passed", told)[1]) > 100, told
     credentials = {"Authorization": f"Bearer {tenant['api_key']}"}
     async with http.get(f"{world.url}/api/v1/tenants/current", headers=credentials) as answer:
         assert answer.status == 200, "the requests were those of a tenant until the end"
