@@ -55,7 +55,7 @@ class Stage:
         ]
         return [(await one).offset for one in sent]
 
-    def prepared(self, listener: Any = None, **settings: Any) -> Any:
+    def prepared(self, listener: Any = None, pattern: str = "", **settings: Any) -> Any:
         consumer = self._consumer(
             group_id=self.group,
             enable_auto_commit=False,
@@ -65,7 +65,10 @@ class Stage:
             **{"rebalance_timeout_ms": 20_000, **settings},
         )
         self._stack.push_async_callback(consumer.stop)
-        consumer.subscribe([self.topic], listener=listener)
+        if pattern:
+            consumer.subscribe(pattern=pattern, listener=listener)
+        else:
+            consumer.subscribe([self.topic], listener=listener)
         return consumer
 
     async def consumer(self, listener: Any = None, **settings: Any) -> Any:
@@ -138,6 +141,19 @@ async def records_come_as_they_were_sent(stage: Stage) -> Any:
         (record.serialized_key_size, record.serialized_value_size, record.checksum),
         (highwater, type(record).__name__, type(consumer.assignment()).__name__),
     )
+
+
+async def a_pattern_stands_for_the_topics_it_matches(stage: Stage) -> Any:
+    await stage.produce(3)
+    consumer = await stage.consumer(pattern=rf"^{stage.topic[:-1]}[a-z0-9]$")
+    return await read(consumer, 3), len(consumer.assignment())
+
+
+async def a_pattern_that_matches_nothing_joins_without_partitions(stage: Stage) -> Any:
+    told = Told()
+    consumer = await stage.consumer(told, pattern="^elsewhere-[a-z]+$")
+    await until(lambda: told.calls)
+    return told.calls[-1], len(consumer.assignment()), await consumer.getmany(timeout_ms=50)
 
 
 async def offsets_count_from_nought(stage: Stage) -> Any:
@@ -360,6 +376,8 @@ async def a_static_member_that_stops_keeps_its_place_until_its_session_ends(stag
 
 SCENARIOS = (
     records_come_as_they_were_sent,
+    a_pattern_stands_for_the_topics_it_matches,
+    a_pattern_that_matches_nothing_joins_without_partitions,
     offsets_count_from_nought,
     a_poll_gives_at_most_what_was_asked_for_and_moves_the_position,
     reading_goes_on_where_the_group_has_committed,
