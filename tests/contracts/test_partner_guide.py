@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from html import unescape
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,17 @@ def test_every_link_of_page_and_guide_leads_somewhere() -> None:
         place, _, part = target.partition("#")
         assert place.startswith("https://") or not place or (ROOT / "docs" / place).exists(), target
         assert place or part in headings, target
+
+
+def test_every_example_stands_in_the_guide_and_on_the_page() -> None:
+    examples = ROOT / "docs" / "examples"
+    for file in [
+        *examples.glob("python/*.py"),
+        *examples.glob("node/*.mjs"),
+        *examples.rglob("*.java"),
+    ]:
+        assert f"{file.read_text().rstrip()}\n```" in GUIDE, file
+        assert file.read_text().splitlines()[-2] in unescape(PAGE), file
 
 
 def test_the_page_needs_no_script_and_nobody_else() -> None:
