@@ -14,7 +14,7 @@ CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlin
 STAND_INS = {"provider-sandbox"}
 """Folders that play somebody else's system: no service of ours, so none of its rules.
 
-No Kafka, no database, no nine names, no manifests (docs/adr, "The provider sandbox is no service").
+No Kafka, no database, no nine names, no manifests (ADR 0021).
 The rules about files, imports and types hold for them as for everything.
 """
 FOLDERS = sorted(path for path in (ROOT / "services").iterdir() if path.is_dir())

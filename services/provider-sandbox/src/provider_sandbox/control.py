@@ -31,7 +31,7 @@ class Advance(Part):
 
 
 def router(world: World) -> APIRouter:
-    """Everything a person or a test steers by."""
+    """Everything a person or a test steers by. All async: the world belongs to one thread."""
     routes = APIRouter()
     _health(routes, world)
     _faults(routes, world)
@@ -51,11 +51,11 @@ def _known(world: World, provider: str) -> None:
 def _health(routes: APIRouter, world: World) -> None:
     @routes.get("/livez")
     @routes.get("/readyz")
-    def ready() -> dict[str, str]:
+    async def ready() -> dict[str, str]:
         return {"status": "ready"}
 
     @routes.get("/sandbox")
-    def overview() -> dict[str, Any]:
+    async def overview() -> dict[str, Any]:
         return {
             "providers": {
                 name: {
@@ -73,11 +73,11 @@ def _health(routes: APIRouter, world: World) -> None:
 
 def _faults(routes: APIRouter, world: World) -> None:
     @routes.get("/sandbox/faults")
-    def read() -> Plan:
+    async def read() -> Plan:
         return world.plan
 
     @routes.put("/sandbox/faults")
-    def write(plan: Plan) -> Plan:
+    async def write(plan: Plan) -> Plan:
         known = {
             name: {route.operation for route in provider.routes}
             for name, provider in world.providers.items()
@@ -90,7 +90,7 @@ def _faults(routes: APIRouter, world: World) -> None:
         return world.plan
 
     @routes.delete("/sandbox/faults", status_code=204)
-    def clear() -> Response:
+    async def clear() -> Response:
         world.use_plan(Plan())
         world.store.flush()
         return Response(status_code=204)
@@ -107,7 +107,7 @@ def _clock(routes: APIRouter, world: World) -> None:
         }
 
     @routes.get("/sandbox/clock")
-    def read() -> dict[str, Any]:
+    async def read() -> dict[str, Any]:
         return shown()
 
     @routes.put("/sandbox/clock")
@@ -133,7 +133,7 @@ def _clock(routes: APIRouter, world: World) -> None:
 
 def _truth(routes: APIRouter, world: World) -> None:
     @routes.get("/sandbox/truth")
-    def truth(
+    async def truth(
         reference: str = "",
         after: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=0, le=100_000)] = 1000,
@@ -147,7 +147,7 @@ def _truth(routes: APIRouter, world: World) -> None:
 
 def _deliveries(routes: APIRouter, world: World) -> None:
     @routes.get("/sandbox/deliveries")
-    def read(provider: str = "", state: str = "") -> dict[str, Any]:
+    async def read(provider: str = "", state: str = "") -> dict[str, Any]:
         found = [
             one
             for one in world.store.all("delivery")
@@ -162,7 +162,7 @@ def _deliveries(routes: APIRouter, world: World) -> None:
 
 def _statements(routes: APIRouter, world: World) -> None:
     @routes.get("/sandbox/statements/{provider}")
-    def statement(
+    async def statement(
         provider: str,
         start: Annotated[str, Query(alias="from")] = "",
         end: Annotated[str, Query(alias="to")] = "",
@@ -180,12 +180,12 @@ def _statements(routes: APIRouter, world: World) -> None:
         return JSONResponse({"provider": provider, "lines": [player.row(line) for line in told]})
 
     @routes.get("/sandbox/breaks/{provider}")
-    def read(provider: str) -> Breaks:
+    async def read(provider: str) -> Breaks:
         _known(world, provider)
         return breaks_of(world, provider)
 
     @routes.put("/sandbox/breaks/{provider}")
-    def plant(provider: str, breaks: Breaks) -> Breaks:
+    async def plant(provider: str, breaks: Breaks) -> Breaks:
         _known(world, provider)
         world.store.put("breaks", provider, breaks.model_dump(mode="json"))
         world.store.flush()
@@ -194,7 +194,7 @@ def _statements(routes: APIRouter, world: World) -> None:
 
 def _simulations(routes: APIRouter, world: World) -> None:
     @routes.post("/sandbox/simulate/{provider}/{name}")
-    def simulate(provider: str, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    async def simulate(provider: str, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
         _known(world, provider)
         found = world.providers[provider].simulations()
         if name not in found:

@@ -54,7 +54,7 @@ def router(world: World) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/pages/{provider}/{key}")
-    def show(provider: str, key: str) -> Response:
+    async def show(provider: str, key: str) -> Response:
         world.settle()
         player = world.providers.get(provider)
         page = player.page(world, key) if player else None
@@ -72,7 +72,7 @@ def router(world: World) -> APIRouter:
         world.settle()
         player = world.providers.get(provider)
         if player is None or player.page(world, key) is None:
-            return show(provider, key)
+            return await show(provider, key)
         outcome = player.choose(world, key, form)
         world.store.flush()
         if isinstance(outcome, str):

@@ -77,7 +77,9 @@ def _perform(provider: Provider, route: Route, call: Call, guard: Guard | None) 
         if guard is not None:
             record = world.store.find(kind, guard.key)
             if record is not None and record["expires"] > world.now():
-                return provider.repeat(call, guard, record)
+                again = provider.repeat(call, guard, record)
+                failing = call.decision.kind == "error_after"
+                return provider.failure(call, 500) if failing else again
         answer = route.perform(call)
     except Refused as refused:
         answer = refused.answer

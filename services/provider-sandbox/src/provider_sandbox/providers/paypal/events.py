@@ -124,7 +124,7 @@ def create(call: Call) -> Answer:
     url, wanted = body.get("url"), body.get("event_types")
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise malformed(call, "url", "INVALID_PARAMETER", "The url is an address of HTTP.")
-    if not isinstance(wanted, list) or not wanted:
+    if not isinstance(wanted, list) or not wanted or not all(isinstance(k, dict) for k in wanted):
         raise malformed(call, "event_types", "MISSING_REQUIRED_PARAMETER", "Name event types.")
     webhook: Document = {
         "id": key_of(call.world, "webhook"),

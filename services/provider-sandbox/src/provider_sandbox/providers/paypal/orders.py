@@ -44,7 +44,7 @@ def create(call: Call) -> Answer:
         issue = "MISSING_REQUIRED_PARAMETER" if units is None else "INVALID_ARRAY_MAX_ITEMS"
         issue = "INVALID_ARRAY_MIN_ITEMS" if units == [] else issue
         raise malformed(call, "/purchase_units", issue, "An order has 1 to 10 purchase units.")
-    source = body.get("payment_source") or {}
+    source = _object(body, "payment_source")
     if set(source) - {"paypal"}:
         description = "The sandbox plays the payment source paypal only."
         raise unprocessable(call, "PAYMENT_SOURCE_CANNOT_BE_USED", description)
@@ -53,8 +53,8 @@ def create(call: Call) -> Answer:
     if len(set(names)) != len(names):
         description = "reference_id must be unique within an order."
         raise unprocessable(call, "DUPLICATE_REFERENCE_ID", description)
-    context = body.get("application_context") or {}
-    context = source.get("paypal", {}).get("experience_context") or context
+    context = _object(body, "application_context")
+    context = _object(_object(source, "paypal"), "experience_context") or context
     order = make(
         call.world,
         "order",
@@ -70,6 +70,12 @@ def create(call: Call) -> Answer:
     order["links"] = _links(call.world, order)
     keep(call.world, order)
     return _as_asked(call, order, 200 if source else 201)
+
+
+def _object(body: Document, name: str) -> Document:
+    """A part of a body; an empty one where it is not there or no object."""
+    found = body.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _unit(call: Call, place: int, unit: Any, count: int) -> Document:

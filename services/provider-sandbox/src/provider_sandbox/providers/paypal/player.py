@@ -178,9 +178,12 @@ class PayPal(Provider):
             raise Refused(Answer(401, body, headers_of(call), keep=False))
         if call.method == "PATCH":
             try:
-                call.params = {"patches": json.loads(call.raw)}
+                patches = json.loads(call.raw)
             except ValueError:
-                raise malformed(call, "/", "MALFORMED_REQUEST_JSON", "This is not JSON.") from None
+                patches = None
+            if not isinstance(patches, list) or not all(isinstance(p, dict) for p in patches):
+                raise malformed(call, "/", "MALFORMED_REQUEST_JSON", "This is no list of patches.")
+            call.params = {"patches": patches}
         elif call.method == "POST":
             call.params = body_of(call)
 

@@ -73,8 +73,10 @@ def create(call: Call) -> Answer:
 def _total(call: Call, items: list[Any]) -> tuple[int, str]:
     total, currency = 0, ""
     for place, item in enumerate(items):
-        data = item.get("price_data", {}) if isinstance(item, dict) else {}
-        amount, quantity = str(data.get("unit_amount", "")), str(item.get("quantity", "1"))
+        whole = item if isinstance(item, dict) else {}
+        data = whole.get("price_data")
+        data = data if isinstance(data, dict) else {}
+        amount, quantity = str(data.get("unit_amount", "")), str(whole.get("quantity", "1"))
         if not amount.isdigit() or not quantity.isdigit() or not data.get("currency"):
             message = "The sandbox takes line items with price_data: currency, unit_amount."
             raise invalid(call, message, "parameter_missing", f"line_items[{place}][price_data]")

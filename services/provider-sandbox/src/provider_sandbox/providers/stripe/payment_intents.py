@@ -11,6 +11,7 @@ from provider_sandbox.providers.stripe.events import happened
 from provider_sandbox.providers.stripe.wire import (
     error,
     expand,
+    expansions,
     find,
     headers_of,
     invalid,
@@ -141,8 +142,9 @@ def _method(call: Call, asked: dict[str, Any]) -> Document | None:
     if key := asked.get("payment_method"):
         return named(call, key)
     if data := asked.get("payment_method_data"):
-        card = data.get("card", {})
-        method = by_number(call.world, str(card.get("number", "")))
+        card = data.get("card")
+        number = card.get("number", "") if isinstance(card, dict) else ""
+        method = by_number(call.world, str(number))
         if method is None:
             message = "Your card number is incorrect."
             raise invalid(call, message, "incorrect_number", "payment_method_data[card][number]")
@@ -281,17 +283,18 @@ def search(call: Call) -> Answer:
         and all(_fits(one, term) for term in terms if term)
     ]
     limit = asked.get("limit", 10)
-    start = int(asked.get("page", "0"))
-    page = found[::-1][start : start + limit]
+    page = asked.get("page", "0")
+    start = int(page) if page.isdigit() else 0
+    shown = found[::-1][start : start + limit]
     more = len(found) > start + limit
     body = {
         "object": "search_result",
         "url": call.path,
         "has_more": more,
         "next_page": str(start + limit) if more else None,
-        "data": [view(call.world, one) for one in page],
+        "data": [view(call.world, one) for one in shown],
     }
-    return Answer(200, expand(call.world, body, call.params.get("expand", [])), headers_of(call))
+    return Answer(200, expand(call.world, body, expansions(call)), headers_of(call))
 
 
 def _fits(intent: Document, term: re.Match[str]) -> bool:

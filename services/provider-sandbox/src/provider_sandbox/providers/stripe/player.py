@@ -148,6 +148,7 @@ class Stripe(Provider):
             message = "Invalid API Key provided. The sandbox takes keys that begin with sk_test_."
             raise Refused(error(call, 401, "invalid_request_error", message))
         call.params = body_of(call)
+        expansions(call)
 
     def guard(self, call: Call) -> Guard | None:
         """The header of a POST."""

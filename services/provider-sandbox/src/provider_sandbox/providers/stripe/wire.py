@@ -1,6 +1,6 @@
 """Stripe's way of writing: bracketed forms in, JSON objects and errors out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -243,8 +243,7 @@ def _expand(world: World, shown: Any, path: Sequence[str]) -> None:
 
 def ok(call: Call, document: Document) -> Answer:
     """An object as the answer, expanded as asked."""
-    paths = call.params.get("expand", [])
-    shown = expand(call.world, view(call.world, document), paths if isinstance(paths, list) else [])
+    shown = expand(call.world, view(call.world, document), expansions(call))
     return Answer(200, shown, headers_of(call))
 
 
@@ -257,6 +256,7 @@ def listed(call: Call, kind: str, **filters: str) -> Answer:
     limit = asked.get("limit", 10)
     if not 1 <= limit <= 100:
         raise invalid(call, "limit is between 1 and 100", "parameter_invalid_integer", "limit")
+    _created_of(call, asked.get("created"))
     found = [
         one
         for one in reversed(list(call.world.store.all(f"stripe {kind}")))
@@ -279,8 +279,7 @@ def listed(call: Call, kind: str, **filters: str) -> Answer:
         "has_more": len(found) > len(page),
         "data": [view(call.world, one) for one in page],
     }
-    paths = call.params.get("expand", [])
-    return Answer(200, expand(call.world, body, paths), headers_of(call))
+    return Answer(200, expand(call.world, body, expansions(call)), headers_of(call))
 
 
 def _created_fits(created: int, wanted: Any) -> bool:
@@ -288,10 +287,25 @@ def _created_fits(created: int, wanted: Any) -> bool:
         return True
     if isinstance(wanted, str):
         return created == int(wanted)
-    tests: Mapping[str, bool] = {
-        "gt": created > int(wanted.get("gt", -1)),
-        "gte": created >= int(wanted.get("gte", 0)),
-        "lt": created < int(wanted.get("lt", created + 1)),
-        "lte": created <= int(wanted.get("lte", created)),
+    tests: Mapping[str, Callable[[int], bool]] = {
+        "gt": lambda moment: created > moment,
+        "gte": lambda moment: created >= moment,
+        "lt": lambda moment: created < moment,
+        "lte": lambda moment: created <= moment,
     }
-    return all(tests.values())
+    return all(tests[name](int(text)) for name, text in wanted.items())
+
+
+def _created_of(call: Call, wanted: Any) -> None:
+    parts = {"eq": wanted} if isinstance(wanted, str) else wanted or {}
+    known = isinstance(parts, dict) and set(parts) <= {"eq", "gt", "gte", "lt", "lte"}
+    if not known or not all(str(text).isdigit() for text in parts.values()):
+        raise invalid(call, "Invalid created filter", "parameter_invalid_integer", "created")
+
+
+def expansions(call: Call) -> list[str]:
+    """The paths to expand; raises `Refused` for what is no list of them."""
+    paths = call.params.get("expand", [])
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise invalid(call, "Invalid array", "", "expand")
+    return paths
