@@ -3,7 +3,9 @@
 
 const search = document.getElementById('search');
 const events = [...document.querySelectorAll('.event')];
-const texts = events.map((event) => event.textContent.toLowerCase());
+// Its title and the names of its fields: what values a field may have would find nearly every event.
+const texts = events.map((event) => [...event.querySelectorAll('summary, .name')]
+  .map((part) => part.textContent.toLowerCase()).join(' '));
 const topics = [...document.querySelectorAll('.topic')];
 const guides = [...document.querySelectorAll('.guide')];
 const found = document.getElementById('found');
