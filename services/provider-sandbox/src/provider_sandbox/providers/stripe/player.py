@@ -32,6 +32,7 @@ from provider_sandbox.providers.stripe import (
 from provider_sandbox.providers.stripe.wire import (
     body_of,
     error,
+    expansions,
     find,
     headers_of,
     listed,
