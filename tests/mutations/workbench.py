@@ -43,7 +43,9 @@ class Workbench:
         self._checkout = checkout
         self._postgres_url = infra.postgres_url
         sources = [str(path) for shape in _SOURCES for path in sorted(checkout.glob(shape))]
-        addresses = {f"INVOICEOS_{name.upper()}": value for name, value in asdict(infra).items()}
+        named = {f"INVOICEOS_{name.upper()}": value for name, value in asdict(infra).items()}
+        # A broker that asks nobody who they are has no logins; empty ones would be wrong ones.
+        addresses = {name: value for name, value in named.items() if value}
         self._environment = {**os.environ, **addresses, "PYTHONPATH": os.pathsep.join(sources)}
 
     @contextmanager

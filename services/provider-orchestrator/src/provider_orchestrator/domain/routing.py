@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from invoiceos_contracts.base import MAX_MINOR, HealthState
 from money import ASSETS
@@ -81,15 +81,21 @@ class _Value(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+Names = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
+"""Written in one order: a set has none, and what is kept is compared."""
+
+
 class Capabilities(_Value):
     """What a provider can do on one rail, as its adapter declares it."""
 
     provider: str
     rail: str
-    assets: frozenset[str]
-    operations: frozenset[Operation] = frozenset({Operation.COLLECT})
-    methods: frozenset[str] = frozenset()
-    payer_countries: frozenset[str] | None = None
+    assets: Names
+    operations: Annotated[
+        frozenset[Operation], PlainSerializer(sorted, return_type=list[Operation])
+    ] = frozenset({Operation.COLLECT})
+    methods: Names = frozenset()
+    payer_countries: Names | None = None
     """None where it takes payers from everywhere."""
     amount_max_minor: int = MAX_MINOR
     fee_ppm: int = 0
