@@ -25,11 +25,13 @@ from messaging import (
     Subscriptions,
     TimerHandler,
     TimerLoop,
+    Tx,
     Writer,
     housekeeping,
 )
 from messaging.faults import pause
 from messaging.operations import Traced
+from messaging.operations.restore import Sent
 
 log = structlog.get_logger()
 POLL_AGE_MAX_S = 60
@@ -58,6 +60,8 @@ class Service:
     """Consumer group; the service's name where it is not given."""
     traced: Sequence[Traced] = ()
     """Tables whose rows are effects in the life of an invoice, for whoever traces one."""
+    restored: Callable[[Tx, Sequence[Sent]], Awaitable[None]] | None = None
+    """Runs when the database went back behind facts it had stated: what they used up stays used."""
     middleware: Sequence[Callable[[AsgiApp, "Runtime"], AsgiApp]] = ()
     """Wraps the HTTP application, the first outermost but for the trace."""
 

@@ -3,6 +3,7 @@
 from chassis.runtime import Runtime, Service
 from wallet_factory.api import router
 from wallet_factory.commands.register_master import register_master
+from wallet_factory.commands.skip_used_tags import skip_used_tags
 from wallet_factory.domain.configured import rails_of
 from wallet_factory.domain.tempo import TempoRail
 from wallet_factory.queries import TRACED
@@ -25,4 +26,5 @@ service = Service(
     subscriptions=SUBSCRIPTIONS,
     prepare=prepare,
     traced=TRACED,
+    restored=skip_used_tags,
 )

@@ -9,13 +9,21 @@ from typing import Final
 from audit.invariant import Invariant
 from audit.services import everywhere
 
+# What a restored database was found not to know, or no longer to find on its topics.
+_FORGOTTEN: Final = everywhere(
+    "select event_id from {schema}.restored_history where kind = 'forgotten'"
+)
+_LOST_KNOWN: Final = everywhere(
+    "select topic, key, version from {schema}.restored_history where kind = 'lost'"
+)
 # Facts, in the order in which each version first came; what an earlier run folded is known right.
-_FIRST: Final = """
+_FIRST: Final = f"""
 select distinct on (l.topic, l.key, l.version)
        l.topic, l.key, l.version, l.partition, l.record_offset, l.event_id, l.type, l.after_snapshot
 from pg_temp.topic_log l
 left join pg_temp.topic_key k using (topic, key)
 where l.letter_of is null and l.event_id is not null and l.version > coalesce(k.version, 0)
+  and l.event_id not in ({_FORGOTTEN})
 order by l.topic, l.key, l.version, l.partition, l.record_offset
 """
 _HEADS: Final = everywhere("select topic, key, tenant_id, version from {schema}.stream_head")
@@ -31,6 +39,8 @@ with present as materialized (
     where letter_of is null and event_id is not null
     union
     select topic, key, version from ({_OUTBOX}) o
+    union
+    select topic, key, version from ({_LOST_KNOWN}) r
 ), first as (
     select topic, key, min(version) as version from present group by topic, key
 ), wanted as (
