@@ -1,8 +1,12 @@
 """The habits of deliveries: doubled, out of order, late, lost, and tried again."""
 
 import json
+import socket
+import time
 
 import pytest
+
+from invoiceos_local.ports import LOOPBACK
 
 from .conftest import Receiver, Sandbox
 
@@ -106,3 +110,23 @@ def test_a_receiver_that_never_answers_well_is_given_up(sandbox, receiver, provi
     [delivery] = sandbox.ok("GET", "/sandbox/deliveries")["deliveries"]
     assert delivery["state"] == "given up"
     assert len(delivery["attempts"]) == len(receiver.taken) > 5
+
+
+def test_nobody_waits_for_a_receiver_of_somebody_else(sandbox: Sandbox, receiver: Receiver) -> None:
+    silent = socket.create_server((LOOPBACK, 0))
+    client = sandbox.stripe()
+    for url in (f"http://{LOOPBACK}:{silent.getsockname()[1]}/", receiver.url):
+        client.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"]})
+    try:
+        [intent] = create(sandbox)
+        deadline = time.monotonic() + 30
+        while not receiver.taken:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert taken(receiver) == [intent]
+        first, second = sandbox.ok("GET", "/sandbox/deliveries")["deliveries"]
+        assert first["url"] != receiver.url
+        assert (first["state"], first["attempts"]) == ("waiting", [])
+        assert second["url"] == receiver.url
+    finally:
+        silent.close()

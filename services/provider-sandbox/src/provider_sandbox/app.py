@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from provider_sandbox.core.world import World
 RESET = "provider_sandbox.reset"
 """Key of the scope's extensions under which the server hands over how to cut the connection."""
 _LONGEST_PAUSE_S = 0.05
+_log = logging.getLogger("provider_sandbox")
 _MARK = {"Provider-Sandbox": "no money moves here"}
 
 
@@ -25,11 +27,12 @@ def application(world: World) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        ticking = asyncio.create_task(_tick(world))
+        loops = [asyncio.create_task(_again_and_again(world, do)) for do in (_happen, _deliver)]
         yield
-        ticking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ticking
+        for loop in loops:
+            loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop
         await world.deliveries.close()
         world.store.close()
 
@@ -57,12 +60,22 @@ def application(world: World) -> FastAPI:
     return app
 
 
-async def _tick(world: World) -> None:
-    """Let happen what is due, as time goes by."""
+async def _happen(world: World) -> None:
+    world.settle()
+    world.store.flush()
+
+
+async def _deliver(world: World) -> None:
+    await world.deliveries.send_due()
+
+
+async def _again_and_again(world: World, do: Callable[[World], Awaitable[None]]) -> None:
+    """Let happen what is due, as time goes by; what fails is told and does not end the loop."""
     while True:
-        world.settle()
-        world.store.flush()
-        await world.deliveries.send_due()
+        try:
+            await do(world)
+        except Exception:
+            _log.exception("what was due could not be done")
         await asyncio.sleep(max(0.005, world.pause_until_due(_LONGEST_PAUSE_S)))
 
 

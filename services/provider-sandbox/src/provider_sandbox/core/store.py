@@ -15,7 +15,7 @@ _SCHEMA = """
 create table if not exists document (
     kind text not null, id text not null, place integer not null, body text not null,
     primary key (kind, id)
-) without rowid;
+);
 create table if not exists fact (number integer primary key, body text not null);
 create trigger if not exists fact_is_never_changed before update on fact
     begin select raise(abort, 'a fact is never changed'); end;
