@@ -117,7 +117,7 @@ class World:
     async def join(self) -> None:
         """Two companies, the first with a receiver of webhooks."""
         from gateway.commands.create_tenant import NewTenant, create_tenants
-        from gateway.domain import secret_of
+        from gateway.domain.keys import secret_of
         from notification.commands.create_endpoint import NewEndpoint, create_endpoints
 
         made = [

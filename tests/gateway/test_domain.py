@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain import (
+from gateway.domain.keys import (
     SCOPES,
     SecretBox,
     hash_of,

@@ -22,6 +22,7 @@ from invoiceos_contracts.identity_v1 import TenantCreated
 from testkit.service import a_tenant, record_of, under_test
 from toy_service.app import service as toy_service
 
+NOBODYS = uuid.UUID("0192f0a1-0000-7000-8000-00000000000a")
 SEED = base64.b64encode(bytes(range(32))).decode()
 OPERATOR = "operator-" + "x" * 40
 NOBODY = "http://127.0.0.1:9"
@@ -177,10 +178,10 @@ async def test_letters_that_match_are_replayed_and_leaving_all_out_is_no_choice(
         ("GET", f"{LETTERS}?service=odd", None, 404, "unknown_service"),
         ("GET", f"{LETTERS}?limit=0", None, 422, "invalid_request"),
         ("GET", f"{LETTERS}?cursor=odd", None, 422, "invalid_cursor"),
-        ("GET", f"{LETTERS}/invoice/{uuid.uuid4()}", None, 404, "dead_letter_not_found"),
-        ("GET", f"{LETTERS}/gateway/{uuid.uuid4()}", None, 404, "dead_letter_not_found"),
-        ("GET", f"{LETTERS}/notification/{uuid.uuid4()}", None, 503, "service_unavailable"),
-        ("POST", f"{LETTERS}/odd/{uuid.uuid4()}/replay", {"reason": "x"}, 404, "unknown_service"),
+        ("GET", f"{LETTERS}/invoice/{NOBODYS}", None, 404, "dead_letter_not_found"),
+        ("GET", f"{LETTERS}/gateway/{NOBODYS}", None, 404, "dead_letter_not_found"),
+        ("GET", f"{LETTERS}/notification/{NOBODYS}", None, 503, "service_unavailable"),
+        ("POST", f"{LETTERS}/odd/{NOBODYS}/replay", {"reason": "x"}, 404, "unknown_service"),
         ("GET", "/api/v1/operations/traces/inv_odd", None, 422, "invalid_request"),
     ],
 )
@@ -204,7 +205,7 @@ async def test_backlogs_and_timers_of_all_services_are_in_one_answer(world):
         LETTERS,
         "/api/v1/operations/outbox",
         "/api/v1/operations/timers",
-        f"/api/v1/operations/traces/{encode('inv', uuid.uuid4())}",
+        f"/api/v1/operations/traces/{encode('inv', NOBODYS)}",
     ],
 )
 async def test_no_tenants_key_gets_in_whatever_its_scopes(world, path):

@@ -243,7 +243,7 @@ RELAYING = (
         name="savepoint-keeps-its-facts",
         sentence="Facts of work that was undone are stated.",
         file=f"{_MESSAGING}/transaction.py",
-        old="            del self._staged[staged:], self._timers[due:]\n",
+        old="            del self._staged[staged:], self._timers[due:], self._forwarded[copies:]\n",
         new="",
         suite=f"{_TESTS}/test_outbox.py::test_a_savepoint_takes_its_facts_and_timers_with_it",
     ),
@@ -281,7 +281,8 @@ TIMING = (
         sentence="A timer that is set again keeps its old time.",
         file=f"{_MESSAGING}/timers.py",
         old="        on conflict (kind, ref) do update\n"
-        "            set due_at = excluded.due_at, payload = excluded.payload, attempts = 0\n",
+        "            set due_at = excluded.due_at, payload = excluded.payload, attempts = 0, "
+        "error = null\n",
         new="        on conflict (kind, ref) do nothing\n",
         suite=f"{_TESTS}/test_timers.py::test_a_timer_set_again_later_is_moved_both_ways",
     ),

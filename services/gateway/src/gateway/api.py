@@ -18,7 +18,7 @@ from gateway.commands.create_tenant import CreatedTenant, NewTenant, create_tena
 from gateway.commands.register_partner import NewPartner, register_partners
 from gateway.commands.revoke_api_key import Revocation, revoke_api_keys
 from gateway.commands.revoke_partner import PartnerRevocation, revoke_partners
-from gateway.domain import OPERATOR, PREFIX_BYTES, SECRET_BYTES, Secret, SecretBox, secret_of
+from gateway.domain.keys import OPERATOR, PREFIX_BYTES, SECRET_BYTES, Secret, SecretBox, secret_of
 from gateway.errors import OperatorOnly
 from gateway.queries import (
     ApiKeyView,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chassis.auth import Caller, Unauthenticated
 from chassis.runtime import Runtime
-from gateway.domain import ApiKey, hash_of, looks_like_key
+from gateway.domain.keys import ApiKey, hash_of, looks_like_key
 from gateway.domain.partners import Partner
 from gateway.errors import PartnerNotFound, TenantNotFound, TenantSuspended
 from gateway.store import Tenant

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway import store
-from gateway.domain import ApiKey, Secret, key_created, refusal_of_grant
+from gateway.domain.keys import ApiKey, Secret, key_created, refusal_of_grant
 from messaging import Refusal, Tx
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway import store
-from gateway.domain import EVERYTHING, ApiKey, Secret, key_created
+from gateway.domain.keys import EVERYTHING, ApiKey, Secret, key_created
 from gateway.store import Tenant
 from invoiceos_contracts.identity_v1 import TenantCreated
 from messaging import Tx

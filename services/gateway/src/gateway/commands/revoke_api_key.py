@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from gateway import store
-from gateway.domain import ApiKey
+from gateway.domain.keys import ApiKey
 from gateway.errors import ApiKeyNotFound
 from invoiceos_contracts.identity_v1 import ApiKeyRevoked
 from messaging import Refusal, Tx

@@ -19,7 +19,7 @@ from chassis.auth import Caller, TokenMint, Unauthenticated
 from chassis.problems import of_refusal
 from chassis.runtime import Runtime
 from chassis.telemetry import AsgiApp, Receive, Scope, Send
-from gateway.domain import OPERATOR, hash_of
+from gateway.domain.keys import OPERATOR, hash_of
 from gateway.edge import headers as header_rules
 from gateway.edge import routes
 from gateway.edge.forwarding import Forwarder, Outgoing

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from gateway.domain import ApiKey
+from gateway.domain.keys import ApiKey
 from messaging import Tx
 
 
