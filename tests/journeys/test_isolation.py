@@ -22,6 +22,9 @@ BODIES = {
     "POST /api/v1/wallets/ephemeral/{wallet_id}/release": {"reason": "x"},
 }
 PUBLIC = re.compile(r"^/api/v1/(payment-links|webhooks/|tenants|providers|reserves|certificates)")
+OPERATORS = re.compile(r"^/api/v1/(partners|operations)\b")
+EFFECTS = "/api/v1/events/{event_id}/effects"
+PAYMENT = {"amount_minor": 5000, "asset": "EUR", "method": "card"}
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +43,18 @@ async def belongings(platform) -> dict[str, str]:
     payments = await platform.client.get(f"/api/v1/payments?invoice_id={encode('inv', invoice_id)}")
     transactions = await platform.transactions(invoice_id)
     key = await platform.client.post("/api/v1/api-keys", {"name": "k", "scopes": ["*"]})
+    rules = await platform.client.post(
+        "/api/v1/routing/rules", {"rules": {"otherwise": {"order": ["tempo"]}}, "note": "mine"}
+    )
+    decision = await platform.client.post("/api/v1/routing/preview", PAYMENT)
+    (booked,) = await platform.sql(
+        "select cause_event_id from reserve_ledger.ledger_transaction where id = $1",
+        decode("txn", transactions[0]["id"]),
+    )
     return {
+        "version": rules["version"],
+        "decision_id": decision["id"],
+        "event_id": str(booked["cause_event_id"]),
         "invoice_id": encode("inv", invoice_id),
         "wallet_id": encode("wal", issued.wallet_id),
         "customer_id": customers["items"][0]["id"],
@@ -68,28 +82,43 @@ async def test_every_route_answers_404_to_another_tenants_ids(platform, rival, b
     tried = []
     for method, path in await routes(platform):
         names = re.findall(r"{(\w+)}", path)
-        if not names or PUBLIC.match(path) or names == ["code"]:
+        if not names or PUBLIC.match(path) or names == ["code"] or OPERATORS.match(path):
             continue
         assert all(name in belongings for name in names), f"no id known for {path}: add one above"
         filled = path.format(**belongings)
         status, answer, _ = await rival.call(method, filled, BODIES.get(f"{method} {path}"))
-        assert status == 404, f"{method} {path}: {status} {answer}"
+        if path == EFFECTS:  # a list, empty for an event that nobody had any of
+            assert (status, answer["items"]) == (200, []), answer
+        else:
+            assert status == 404, f"{method} {path}: {status} {answer}"
         if method == "GET":
             mine, answer, _ = await platform.client.call("GET", filled)
             assert mine == 200, f"{path}: its owner gets {mine} {answer}"
+            assert path != EFFECTS or answer["items"], "the owner sees what came of it"
         tried.append(path)
     assert len(tried) > 20
 
 
 async def test_lists_show_a_tenant_its_own_alone(platform, rival, belongings):
     for method, path in await routes(platform):
-        if method != "GET" or "{" in path or PUBLIC.match(path):
+        if method != "GET" or "{" in path or PUBLIC.match(path) or OPERATORS.match(path):
             continue
         status, found, _ = await rival.call("GET", path)
         assert status in (200, 422), f"{path}: {status}"
         text = str(found)
         for name, value in belongings.items():
+            if name == "version":
+                continue  # every tenant counts its own from 1
             assert value not in text, f"{path} shows a {name} of another tenant"
+
+
+async def test_operators_routes_are_closed_to_every_tenant(platform):
+    closed = [route for route in await routes(platform) if OPERATORS.match(route[1])]
+    for method, path in closed:
+        filled = re.sub(r"{\w+}", "invoice", path)
+        status, answer, _ = await platform.client.call(method, filled, None)
+        assert status == 403, f"{method} {path}: {status} {answer}"
+    assert len(closed) > 8
 
 
 async def test_a_filter_by_another_tenants_id_finds_nothing(rival, belongings):

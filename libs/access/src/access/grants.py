@@ -39,12 +39,13 @@ class Grant:
 def of_service(service: Service) -> Iterator[Grant]:
     """Writes to its own topics and to the dead letters of those it reads; reads as its groups.
 
-    What it reads by a pattern it may read by the pattern's beginning: a new partner changes no
+    Its own topics it reads as no group: what it stated, for whoever traces an invoice. What it reads by a pattern it may read by the pattern's beginning: a new partner changes no
     right of a service.
     """
     name = service.name
     for topic in {event.TOPIC for event in owned_by(name)}:
         yield Grant(name, "topic", topic, "write")
+        yield Grant(name, "topic", topic, "read")
     for family in FAMILIES:
         if family.written_by == name:
             yield Grant(name, "topic", beginning_of(family.pattern), "write", prefix=True)

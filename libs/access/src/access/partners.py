@@ -10,11 +10,9 @@ from typing import Any
 from access.administration import Administration, line_of
 from access.grants import Grant
 from invoiceos_contracts.registry import (
-    DAY_MS,
     OUTCOMES,
     PARTNER_EVENTS,
     REQUESTS,
-    TopicSpec,
     principal_of,
     topics,
     topics_of,
@@ -48,11 +46,6 @@ class Wish:
     def principal(self) -> str:
         """Whom the broker knows it as."""
         return principal_of(self.name)
-
-    def topics(self) -> list[TopicSpec]:
-        """Its topics, and the one where the gateway puts aside what it cannot read."""
-        letters = TopicSpec(f"{REQUESTS.topic(self.name)}.dlq", "gateway", 1, 90 * DAY_MS)
-        return [*topics_of(self.name), letters]
 
     def grants(self) -> frozenset[Grant]:
         """Write what it asks for; read what is meant for it, and what it was granted besides."""
@@ -99,7 +92,7 @@ def create(broker: Administration, wish: Wish) -> str | None:
     unknown = set(wish.reads) - {spec.name for spec in topics()}
     if unknown:
         raise UnknownTopic(", ".join(sorted(unknown)))
-    broker.create_topics(wish.topics(), wish.replication)
+    broker.create_topics(topics_of(wish.name), wish.replication)
     broker.set_quota(
         wish.principal,
         dict(zip(_LIMITS, (wish.producer_limit, wish.consumer_limit), strict=True)),
