@@ -34,9 +34,15 @@ logs: install ## follow the logs of all services, merged and coloured
 demo: up ## issue, pay, book, announce and destroy: each event as it happens
 	@$(LOCAL) demo
 
-.PHONY: test check fix contracts
+# Each takes a platform of its own and minutes: a broker with logins, a database restored from its backup.
+DRILLS := tests/kafka_security tests/restore
+
+.PHONY: test drills check fix contracts
 test: install ## pass the tests (real broker, database and chain)
-	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
+	@$(BIN)/python -m pytest -q -n 2 $(or $(TESTS),$(DRILLS:%=--ignore=%))
+
+drills: install ## the tests that take a whole platform: Kafka with logins, restoring from a backup
+	@$(BIN)/python -m pytest -q -n 2 $(DRILLS)
 
 check: install ## style, types, import directions, tidiness, manifests; fast enough for each commit
 	@$(BIN)/ruff check -q $(SOURCES)

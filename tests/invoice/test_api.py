@@ -207,7 +207,6 @@ async def test_another_media_type_is_refused(shop: Any, client_of: Client) -> No
         "document=lost",
         "settlement=PAID",
         "customer_id=cus_1",
-        "reference=%00",
         "number=%E2%80%AE",
         "due_before=yesterday",
         "created_after=0001-01-01T00:00:00%2B14:00",

@@ -85,10 +85,10 @@ def setting(name: str) -> str:
 
 def kafka_access() -> "KafkaAccess":
     """The brokers, and the principal of whoever runs the command."""
-    from chassis.settings import KafkaSettings, load
+    from chassis.settings import KafkaSettings, read
 
     setting("INVOICEOS_KAFKA_BOOTSTRAP")
-    access: KafkaAccess = load(KafkaSettings).kafka
+    access: KafkaAccess = read(KafkaSettings).kafka
     return access
 
 

@@ -103,10 +103,15 @@ class Settings(KafkaSettings):
 S = TypeVar("S", bound=KafkaSettings)
 
 
-@cache
-def load(kind: type[S]) -> S:
-    """Read settings once; a missing or wrong one ends the process with its name."""
+def read(kind: type[S]) -> S:
+    """Settings as the environment has them now; a missing or wrong one ends the process."""
     import os
 
     folder = os.environ.get("INVOICEOS_SECRETS_DIR")
     return kind(_secrets_dir=folder) if folder else kind()
+
+
+@cache
+def load(kind: type[S]) -> S:
+    """Settings of this process: read once."""
+    return read(kind)

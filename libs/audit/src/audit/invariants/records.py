@@ -57,13 +57,21 @@ left join present p on p.topic = w.topic and p.key = w.key and p.version between
 group by w.topic, w.key, w.first, w.head having count(p.version) < w.head - w.first + 1
 """
 
+_DISCARDED: Final = everywhere(
+    "select topic, partition, record_offset from {schema}.dead_letter where state = 'discarded'"
+)
+
 _RECORDS: Final = (
     Invariant(
         "topics.readable",
-        "Every record on a topic keeps the contract of its type.",
-        """
+        "Every record on a topic keeps the contract of its type, or an operator has discarded it.",
+        f"""
+        with discarded as materialized ({_DISCARDED})
         select topic, partition, record_offset, key, type, error
         from pg_temp.topic_log where error <> ''
+        except
+        select l.topic, l.partition, l.record_offset, l.key, l.type, l.error
+        from pg_temp.topic_log l join discarded d using (topic, partition, record_offset)
         """,
         topics=True,
     ),
