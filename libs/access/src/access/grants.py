@@ -39,8 +39,9 @@ class Grant:
 def of_service(service: Service) -> Iterator[Grant]:
     """Writes to its own topics and to the dead letters of those it reads; reads as its groups.
 
-    Its own topics it reads as no group: what it stated, for whoever traces an invoice. What it reads by a pattern it may read by the pattern's beginning: a new partner changes no
-    right of a service.
+    Its own topics it reads as no group: what it stated, for whoever traces an invoice. What it
+    reads by a pattern it may read by the pattern's beginning: a new partner changes no right of a
+    service.
     """
     name = service.name
     for topic in {event.TOPIC for event in owned_by(name)}:
