@@ -1,15 +1,18 @@
 """Where consumer groups go on from after a restore, and what is said of histories, case by case."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError
 
 from invoiceos_contracts.identity_v1 import TenantCreated
-from messaging import Tx
+from messaging import KafkaAccess, Tx
 from messaging.operations import Act, restore
 from messaging.operations.restore import Sent
-from messaging.operations.restored_topics import corrected
+from messaging.operations.restored_topics import commit, committed, corrected, occupied
 from testkit.service import a_tenant, record_of
 
 TOPIC = TenantCreated.TOPIC
@@ -46,6 +49,48 @@ def sent(key="ten_x", version=1, offset=0, event_id=None, partition=0):
 )
 def test_a_group_goes_on_before_what_it_has_not_handled(now, ends, unhandled, moved):
     assert corrected(now, ends, iter(unhandled)) == moved
+
+
+@pytest.fixture
+async def kafka(infra):
+    return KafkaAccess(infra.kafka_bootstrap)
+
+
+@pytest.fixture
+async def place(kafka):
+    """The one partition of a topic nobody else uses."""
+    made = TopicPartition(f"restored.{uuid4()}", 0)
+    admin = AIOKafkaAdminClient(**kafka.options())
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(made.topic, 1, 1)])
+        yield made
+        await admin.delete_topics([made.topic])
+    finally:
+        await admin.close()
+
+
+async def test_a_group_is_moved_when_its_last_member_is_gone(kafka, place):
+    first, second, empty = (f"{name}.{uuid4()}" for name in ("first", "second", "empty"))
+    readers = [
+        AIOKafkaConsumer(place.topic, group_id=group, enable_auto_commit=False, **kafka.options())
+        for group in (first, second)
+    ]
+    try:
+        for reader in readers:
+            await reader.start()
+        assert await occupied(kafka, [empty, first, second]) == [first, second]
+        await readers[0].stop()
+        assert await occupied(kafka, [empty, first, second]) == [second]
+        with pytest.raises(CommitFailedError):
+            await commit(kafka, second, {place: 0})
+    finally:
+        for reader in readers:
+            await reader.stop()
+    assert await occupied(kafka, [empty, first, second]) == []
+    assert await committed(kafka, second) == {}
+    await commit(kafka, second, {place: 0})
+    assert await committed(kafka, second) == {place: 0}
 
 
 async def compared(toy, records, truncated=()):

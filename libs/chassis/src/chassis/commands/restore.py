@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -19,6 +20,8 @@ from messaging.operations.restore import Difference, Sent
 
 app = typer.Typer(name="restore", no_args_is_help=True, help="After a restore from a backup.")
 LINES_SHOWN = 20
+LEAVING_S = 60
+"""How long a stopped consumer may stay a member of its group: a session, and room for more."""
 Json = Annotated[bool, typer.Option("--json", help="For programs, with every fact in full")]
 
 
@@ -87,6 +90,7 @@ async def _plan(kafka: KafkaAccess) -> Plan:
 
 async def _apply(kafka: KafkaAccess, act: Act) -> Plan:
     await _nobody_works()
+    await _nobody_reads(kafka)
     plan = await _plan(kafka)
     ends = {(place.topic, place.partition): end for place, end in plan.topics.ends.items()}
     for service in services().values():
@@ -111,6 +115,18 @@ async def _nobody_works() -> None:
         if status["shards"]["owned"]:
             typer.echo(f"{service.name} is running; stop every service first", err=True)
             raise typer.Exit(1)
+
+
+async def _nobody_reads(kafka: KafkaAccess) -> None:
+    """Waits until groups are empty: before, nobody can move them. Ends the command if one stays."""
+    groups = [reads.group for service in services().values() for reads in service.groups()]
+    deadline = time.monotonic() + LEAVING_S
+    while groups := await restored_topics.occupied(kafka, groups):
+        if time.monotonic() > deadline:
+            names = ", ".join(groups)
+            typer.echo(f"somebody still reads as {names}; stop every service first", err=True)
+            raise typer.Exit(1)
+        await asyncio.sleep(1)
 
 
 def _reads(service: Service) -> tuple[str, frozenset[str]]:
