@@ -1,4 +1,4 @@
-"""A platform of its own: its database and its topics go back in time."""
+"""A platform for each drill: what one breaks, or leaves broken, the next never meets."""
 
 import json
 import os
@@ -20,7 +20,7 @@ FAST = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything; what dies stays dead until the drill starts it again."""
     plan = Plan(choices=Choices(own=True), overrides=FAST)
@@ -28,7 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def platform(stack: Stack) -> AsyncIterator[Platform]:
     """One company on it, and a feed of every fact."""
     made = subprocess.run(

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from audit.monitor import Monitor
 from invoiceos_contracts import encode
-from invoiceos_contracts.invoice_v1 import InvoicePaid
+from invoiceos_contracts.invoice_v1 import InvoiceClosed, InvoicePaid
 from invoiceos_contracts.payment_v1 import PaymentSucceeded
 from invoiceos_local import postgres
 from messaging import KafkaAccess
@@ -134,6 +134,8 @@ async def test_what_the_database_forgot_is_told_and_what_it_lost_of_effects_happ
 ):
     paid_before, issued_before = await platform.issue()
     await pay_and_see(platform, paid_before, issued_before)
+    # A paid invoice has more to say, when its wallet is gone: its history ends before the backup.
+    await platform.feed.until(InvoiceClosed, paid_before, seconds=90)
     paid_after, issued_after = await platform.issue()
     stop_services(stack, "notification")
     unheard, _ = await platform.issue()
@@ -155,9 +157,8 @@ async def test_what_the_database_forgot_is_told_and_what_it_lost_of_effects_happ
     assert await mails_of(platform, unheard) == []
 
     plan = json.loads(operate(stack, "restore", "plan", "--json"))
-    forgotten = {fact["key"] for fact in plan["forgotten"]}
-    assert encode("inv", made_after) in forgotten
-    assert encode("inv", paid_before) not in forgotten
+    assert forgotten_of(plan, made_after) != []
+    assert forgotten_of(plan, paid_before) == []
     assert plan["lost"] == []
     assert plan["to_handle"]["notification"] > 0
     told = operate(stack, "restore", "apply", *REASON)
@@ -180,6 +181,11 @@ async def test_what_the_database_forgot_is_told_and_what_it_lost_of_effects_happ
     assert not any(issued.address in value for value in addresses)
     await platform.books_are_right()
     assert await findings(stack) == []
+
+
+def forgotten_of(plan, invoice_id):
+    key = encode("inv", invoice_id)
+    return [fact["type"] for fact in plan["forgotten"] if fact["key"] == key]
 
 
 async def load(platform):
