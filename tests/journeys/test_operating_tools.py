@@ -79,6 +79,7 @@ async def test_the_life_of_an_invoice_is_one_tree_by_command_and_by_rest(platfor
     (node,) = [n for n in nodes if n["title"] == InvoiceIssued.TYPE]
     assert {child["title"] for child in node["children"] if child["kind"] == "handled"} == {
         "ephemeral-manager",
+        "gateway",
         "notification",
     }
     assert ("mail", "invoice_issued, sent") in {
