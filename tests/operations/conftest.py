@@ -20,6 +20,9 @@ async def toy(make_database) -> AsyncIterator[ServiceUnderTest]:
 def gateway(make_database, monkeypatch):
     """The gateway's schema, reached as an administrator would."""
     made = make_database("gateway")
+    # What tests of another folder in this process may have left behind.
+    monkeypatch.delenv("INVOICEOS_DATABASE_WORKER_URL", raising=False)
+    monkeypatch.delenv("INVOICEOS_AUDIT_DATABASE_URL", raising=False)
     monkeypatch.setenv("INVOICEOS_DATABASE_ADMIN_URL", made.admin_url)
     monkeypatch.setenv("INVOICEOS_DATABASE_PASSWORD_SEED", SEED)
     return made

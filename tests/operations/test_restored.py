@@ -12,7 +12,13 @@ from invoiceos_contracts.identity_v1 import TenantCreated
 from messaging import KafkaAccess, Tx
 from messaging.operations import Act, restore
 from messaging.operations.restore import Sent
-from messaging.operations.restored_topics import commit, committed, corrected, occupied
+from messaging.operations.restored_topics import (
+    commit,
+    committed,
+    corrected,
+    from_the_beginning,
+    occupied,
+)
 from testkit.service import a_tenant, record_of
 
 TOPIC = TenantCreated.TOPIC
@@ -156,3 +162,10 @@ async def test_letters_of_a_topic_that_was_made_anew_are_out_of_the_way(toy):
         assert await restore.move_letters_away(tx, {(TOPIC, 0): bad.offset + 1}) == 0
         assert await restore.move_letters_away(tx, {(TOPIC, 0): 0}) == 1
     assert await toy.worker.fetchval("select max(record_offset) from dead_letter") < 0
+
+
+def test_what_partners_wrote_is_read_once_more_and_then_no_more() -> None:
+    place, untouched = TopicPartition("partner.a.requests.v1", 0), TopicPartition("b", 1)
+    again = from_the_beginning({place: 7, untouched: 0})
+    assert again == {place: 0}
+    assert from_the_beginning(again) == {}

@@ -12,6 +12,8 @@ from chassis.cli import app
 @pytest.fixture
 def place(make_database, monkeypatch):
     made = make_database("gateway")
+    monkeypatch.delenv("INVOICEOS_DATABASE_ADMIN_URL", raising=False)
+    monkeypatch.delenv("INVOICEOS_AUDIT_DATABASE_URL", raising=False)
     monkeypatch.setenv("INVOICEOS_DATABASE_WORKER_URL", made.url("worker"))
     return made
 

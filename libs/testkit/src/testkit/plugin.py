@@ -71,7 +71,14 @@ def _export(infra: Infrastructure) -> None:
             os.environ[name] = value
 
 
-_LONGEST_FIRST = ("journeys", "failures")
+_LONGEST_FIRST = (
+    "journeys",
+    "bad_input",
+    "failures",
+    "partner_clients",
+    "simulator",
+    "provider_sandbox",
+)
 
 
 def _folder(nodeid: str) -> str:

@@ -35,6 +35,8 @@ class Plan:
     """Facts to handle again, by consumer."""
     offsets: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
     """Where groups must go on from, by group."""
+    again: dict[str, restored_topics.Offsets] = field(default_factory=dict)
+    """The same of groups that read partners' topics: all of it once more."""
 
     @property
     def forgotten(self) -> list[Sent]:
@@ -85,6 +87,10 @@ async def _plan(kafka: KafkaAccess) -> Plan:
         moved = restored_topics.corrected(now, plan.topics.ends, iter(plan.unhandled[group]))
         if moved:
             plan.offsets[group] = moved
+    for group in (g.group for s in installed for g in s.groups() if g.pattern is not None):
+        plan.again[group] = restored_topics.from_the_beginning(
+            await restored_topics.committed(kafka, group)
+        )
     return plan
 
 
@@ -102,8 +108,9 @@ async def _apply(kafka: KafkaAccess, act: Act) -> Plan:
             await restore.move_letters_away(tx, ends)
             if service.restored is not None and difference.forgotten:
                 await service.restored(tx, difference.forgotten)
-    for group, offsets in plan.offsets.items():
-        await restored_topics.commit(kafka, group, offsets)
+    for group, offsets in (plan.offsets | plan.again).items():
+        if offsets:
+            await restored_topics.commit(kafka, group, offsets)
     return plan
 
 
@@ -162,6 +169,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         moved = plan.offsets.get(group, {})
         if records or moved:
             yield f"{group}: {len(records)} facts to handle again, {len(moved)} offsets to move"
+    for group, places_of in plan.again.items():
+        if places_of:
+            yield f"{group}: partners' requests of {len(places_of)} partitions are read once more"
     yield from _listed(
         "FORGOTTEN: on the topic, unknown to the database; nobody acts on them, a person looks",
         [f"{r.at:%F %T}  {r.type}  {r.key} v{r.version}  {r.event_id}" for r in plan.forgotten],
@@ -196,6 +206,6 @@ def _plain(plan: Plan) -> dict[str, Any]:
         "to_handle": {group: len(records) for group, records in plan.unhandled.items()},
         "offsets": {
             group: {f"{p.topic}/{p.partition}": offset for p, offset in moved.items()}
-            for group, moved in plan.offsets.items()
+            for group, moved in (plan.offsets | plan.again).items()
         },
     }

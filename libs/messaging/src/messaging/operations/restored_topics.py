@@ -123,6 +123,15 @@ def corrected(now: Offsets, ends: Offsets, unhandled: Iterator[Sent]) -> dict[To
     return {place: offset for place, offset in wanted.items() if offset != now[place]}
 
 
+def from_the_beginning(now: Offsets) -> dict[TopicPartition, int]:
+    """Where a group that reads records of strangers goes on from: the first there is of each.
+
+    What such a record led to is not on our topics, so nobody can say which the database forgot;
+    those it has not forgotten are known by their ids, and nothing comes of them again.
+    """
+    return {place: 0 for place, offset in now.items() if offset}
+
+
 async def commit(kafka: KafkaAccess, group: str, offsets: Offsets) -> None:
     """Move a group; fails while anybody is in it."""
     consumer = AIOKafkaConsumer(
