@@ -31,7 +31,7 @@ def environment() -> Iterator[None]:
     _forget()
     yield
     for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     _forget()
 
 

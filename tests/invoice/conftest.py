@@ -53,7 +53,7 @@ def configured() -> Iterator[None]:
         cached.cache_clear()
     yield
     for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     for cached in (load, settings.sealer, settings.link_key):
         cached.cache_clear()
 

@@ -96,7 +96,9 @@ async def test_the_life_of_an_invoice_is_one_tree_by_command_and_by_rest(platfor
     }
     booked = next(n for n in nodes if n["kind"] == "ledger transaction")
     effects = await platform.client.get(f"/api/v1/events/{booked['cause']}/effects")
-    assert [item["title"] for item in effects["items"]] == ["invoice_paid.v1"]
+    # Other tests of this stack may have receivers, which are told too.
+    booked_by = [item for item in effects["items"] if item["kind"] == "ledger transaction"]
+    assert [item["title"] for item in booked_by] == ["invoice_paid.v1"]
 
 
 async def test_an_unreadable_record_on_a_live_key_is_discarded_and_the_key_goes_on(platform):

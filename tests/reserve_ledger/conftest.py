@@ -33,7 +33,7 @@ def environment() -> Iterator[None]:
     load.cache_clear()
     for name, value in before.items():
         if value is None:
-            del os.environ[name]
+            os.environ.pop(name, None)
         else:
             os.environ[name] = value
 

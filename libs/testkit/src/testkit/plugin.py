@@ -15,6 +15,7 @@ import pytest
 import structlog
 from xdist.scheduler import LoadScopeScheduling
 
+from chassis.settings import load
 from invoiceos_local.resolver import Choices, Infrastructure, infrastructure
 from testkit.databases import ServiceDatabase, create_database
 
@@ -89,6 +90,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that two workers end at about the same time."""
     order = {folder: place for place, folder in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(_folder(item.nodeid), len(order)))
+
+
+_GIVEN = pytest.StashKey[dict[str, str]]()
+_AT = pytest.StashKey[str]()
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("INVOICEOS_")}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A folder begins with the settings of the run, and with none that another folder left.
+
+    Fixtures of a session end with the session, long after the last test that asked for them.
+    """
+    stash, folder = item.config.stash, _folder(item.nodeid)
+    given = stash.setdefault(_GIVEN, _settings())
+    if stash.get(_AT, folder) != folder:
+        for name in _settings().keys() - given.keys():
+            del os.environ[name]
+        os.environ.update(given)
+        load.cache_clear()
+    stash[_AT] = folder
 
 
 class _ByFolder(LoadScopeScheduling):  # type: ignore[misc] # xdist is not typed
