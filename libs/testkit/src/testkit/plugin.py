@@ -100,6 +100,12 @@ def _settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("INVOICEOS_")}
 
 
+def _set(settings: dict[str, str]) -> None:
+    for name in _settings().keys() - settings.keys():
+        del os.environ[name]
+    os.environ.update(settings)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A folder begins with the settings of the run, and with none that another folder left.
@@ -109,9 +115,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     stash, folder = item.config.stash, _folder(item.nodeid)
     given = stash.setdefault(_GIVEN, _settings())
     if stash.get(_AT, folder) != folder:
-        for name in _settings().keys() - given.keys():
-            del os.environ[name]
-        os.environ.update(given)
+        _set(given)
         load.cache_clear()
     stash[_AT] = folder
 
@@ -134,9 +138,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 @pytest.fixture(scope="session")
-def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
-    """Kafka, PostgreSQL, a Tempo chain and a mail sink; addresses in the environment win."""
+def infra(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Infrastructure]:
+    """Kafka, PostgreSQL, a Tempo chain and a mail sink; addresses in the environment win.
+
+    Those of the run, that is: the folder that asks first may have set some that lead nowhere.
+    """
+    of_the_folder = _settings()
+    _set(request.config.stash[_GIVEN])
     with _start(tmp_path_factory.mktemp("infrastructure")) as started:
+        _set(of_the_folder)
         yield started
 
 
