@@ -22,6 +22,7 @@ from access import partners
 from access.administration import Administration
 from access.partners import Wish
 from invoiceos_contracts import encode, topics
+from invoiceos_contracts.registry import topics_of
 from messaging import KafkaAccess
 
 NOT_ALLOWED = "TopicAuthorizationFailedError"
@@ -59,8 +60,8 @@ def acme(run, register) -> dict[str, str]:
 async def test_a_partner_reads_its_own_topics_and_nothing_else(acme, broker):
     mine = {acme["KAFKA_TOPIC_OUTCOMES"], acme["KAFKA_TOPIC_EVENTS"]}
     partners.create(broker, Wish("other"))
-    others = {spec.name for spec in Wish("other").topics()}
-    everything = {*(spec.name for spec in topics()), *(t.name for t in Wish("acme").topics())}
+    others = {spec.name for spec in topics_of("other")}
+    everything = {*(spec.name for spec in topics()), *(t.name for t in topics_of("acme"))}
     async with reading(access_of(acme)) as consumer:
         answers = {topic: await read(consumer, topic) for topic in everything | others}
     assert {topic for topic, answer in answers.items() if answer == "read"} == mine
@@ -70,8 +71,8 @@ async def test_a_partner_reads_its_own_topics_and_nothing_else(acme, broker):
 async def test_a_partner_writes_to_its_own_topic_of_requests_alone(acme, broker):
     partners.create(broker, Wish("other"))
     mine = acme["KAFKA_TOPIC_REQUESTS"]
-    everything = {spec.name for spec in (*topics(), *Wish("acme").topics())}
-    everything |= {spec.name for spec in Wish("other").topics()}
+    everything = {spec.name for spec in (*topics(), *topics_of("acme"))}
+    everything |= {spec.name for spec in topics_of("other")}
     async with producing(access_of(acme)) as producer:
         answers = {topic: await write(producer, topic) for topic in everything}
     assert answers == {t: "written" if t == mine else NOT_ALLOWED for t in everything}
@@ -193,5 +194,5 @@ async def test_making_a_partner_goes_on_where_it_died(step, kafka, broker, monke
     secret = partners.create(broker, wish)
     assert secret is not None
     async with producing(kafka.access(wish.principal, secret)) as producer:
-        assert await write(producer, wish.topics()[0].name) == "written"
+        assert await write(producer, topics_of(wish.name)[0].name) == "written"
     assert partners.create(broker, wish) is None
