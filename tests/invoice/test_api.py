@@ -541,7 +541,7 @@ async def test_a_payment_link_shows_how_to_pay_and_nothing_of_the_customer(
     for text in ("10.00 USD", "0x" + "ab" * 20, "cd" * 32, "PATHUSD, ALPHAUSD", "Awaiting payment"):
         assert text in page.text
     assert "Ada" not in page.text + data.text and "a@b" not in page.text + data.text
-    assert "<svg" in page.text
+    assert "<svg" in page.text and "(chain " in page.text
     news = f"/api/v1/payment-links/{token}/state"
     before = (await payer.get(news)).json()
     assert f'data-watch="{news}" data-state="{before["state"]}"' in page.text

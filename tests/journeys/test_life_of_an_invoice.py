@@ -103,7 +103,9 @@ async def test_the_payment_page_and_instructions_need_no_account(platform):
         assert issued.address in text
         policy = page.headers["Content-Security-Policy"]
         assert "script-src 'self'" in policy and "unsafe" not in policy
-    for name in re.findall(r"/pay/assets/[^\"]+", text):
+    assets = re.findall(r"/pay/assets/[^\"]+", text)
+    assert len(assets) == 2
+    for name in assets:
         async with platform.client.http.get(f"{platform.client.url}{name}") as asset:
             assert asset.status == 200, name
     token = issued.payment_link.rpartition("/")[2]
