@@ -4,7 +4,15 @@ from typing import ClassVar
 from uuid import UUID
 
 from invoiceos_contracts.base import Amount, AssetCode, Event, Moment, Shape
-from invoiceos_contracts.ids import InvoiceId, PaymentId, StatementId, TransactionId, WalletId
+from invoiceos_contracts.ids import (
+    DisputeId,
+    InvoiceId,
+    PaymentId,
+    ReservationId,
+    StatementId,
+    TransactionId,
+    WalletId,
+)
 
 
 class LedgerEvent(Event):
@@ -110,3 +118,73 @@ class ReserveStated(Event):
     signature: str
     """Ed25519 over `ledger_head` and the canonical positions; base64."""
     key_id: str
+
+
+class ChargebackBooked(LedgerEvent):
+    """What became of disputed money, in the books."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.chargeback_booked.v1"
+
+    invoice_id: InvoiceId
+    payment_id: PaymentId
+    dispute_id: DisputeId
+    amount: Amount
+    outcome: str
+    """opened, won or lost."""
+    booked_at: Moment
+
+
+class ReservationEvent(Event):
+    """Belongs to the history of money set apart for a refund or a payout."""
+
+    TOPIC: ClassVar[str] = "invoiceos.ledger.v1"
+    OWNER: ClassVar[str] = "reserve-ledger"
+    KEY: ClassVar[tuple[str, str]] = ("reservation_id", "rsv")
+
+    reservation_id: ReservationId
+    """The id of the refund or the payout it is for."""
+    purpose: str
+    """refund or payout."""
+    amount: Amount
+    invoice_id: InvoiceId | None
+    """Of a refund."""
+    payment_id: PaymentId | None
+    """Of a refund."""
+
+
+class FundsReserved(ReservationEvent):
+    """The money is set apart: it can be sent."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.funds_reserved.v1"
+
+    transaction_id: TransactionId
+    booked_at: Moment
+
+
+class FundsReservationRefused(ReservationEvent):
+    """There is not enough, or nothing may leave now: nothing was set apart, nothing may be sent."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.funds_reservation_refused.v1"
+
+    cause: str
+    """insufficient_funds or frozen; more may come."""
+    available: Amount
+
+
+class FundsReleased(ReservationEvent):
+    """The money was not sent, definitely: it is available again."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.funds_released.v1"
+
+    transaction_id: TransactionId
+    cause: str
+    booked_at: Moment
+
+
+class ReservationSettled(ReservationEvent):
+    """The money was sent, finally, and is out of the books."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.reservation_settled.v1"
+
+    transaction_id: TransactionId
+    booked_at: Moment

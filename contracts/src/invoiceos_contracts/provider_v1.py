@@ -4,7 +4,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from invoiceos_contracts.base import Amount, Event, Health, Moment
-from invoiceos_contracts.ids import InvoiceId, WalletId
+from invoiceos_contracts.ids import InvoiceId, PaymentId, WalletId
 
 
 class ProviderHealthChanged(Event):
@@ -50,3 +50,87 @@ class WalletBalanceObserved(Event):
     payments_pending: int
     """Payments to this wallet that were seen and are not final."""
     observed_at: Moment
+
+
+class DepositSwept(Event):
+    """Money that lay at a wallet's own address is in the treasury now, at a final block."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.deposit_swept.v1"
+    TOPIC: ClassVar[str] = "invoiceos.provider.v1"
+    OWNER: ClassVar[str] = "provider-orchestrator"
+    KEY: ClassVar[tuple[str, str]] = ("wallet_id", "wal")
+
+    wallet_id: WalletId
+    invoice_id: InvoiceId
+    provider: str
+    rail: str
+    chain_id: int
+    address: str
+    amount: Amount
+    """What was moved: all payments to the address since it was last swept."""
+    payments: tuple[PaymentId, ...]
+    """Which they are."""
+    block_number: int
+    transaction_hash: str
+    swept_at: Moment
+
+
+class NetworkFeePaid(Event):
+    """The platform paid for a transaction on a chain."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.network_fee_paid.v1"
+    TOPIC: ClassVar[str] = "invoiceos.provider.v1"
+    OWNER: ClassVar[str] = "provider-orchestrator"
+    KEY: ClassVar[tuple[str, str]] = ("fee_id", "fee")
+
+    fee_id: UUID
+    provider: str
+    rail: str
+    chain_id: int
+    transaction_hash: str
+    purpose: str
+    """sweep, refund or payout; more may come."""
+    fee: Amount | None
+    """Null where the chain's own coin is none of our assets; then `wei` alone says it."""
+    wei: str
+    """The fee in the smallest unit of the chain's own coin, a decimal number."""
+    paid_at: Moment
+
+
+class ProviderPayoutEvent(Event):
+    """Belongs to the history of a payout that a provider makes to our bank account."""
+
+    TOPIC: ClassVar[str] = "invoiceos.provider.v1"
+    OWNER: ClassVar[str] = "provider-orchestrator"
+    KEY: ClassVar[tuple[str, str]] = ("provider_payout_id", "ppo")
+
+    provider_payout_id: UUID
+    """Of this tenant's part: a provider pays out for all tenants at once."""
+    provider: str
+    provider_reference: str
+    amount: Amount
+    """This tenant's part."""
+
+
+class ProviderPayoutAnnounced(ProviderPayoutEvent):
+    """The provider has sent it."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.payout_announced.v1"
+
+    arrives_at: Moment | None
+
+
+class ProviderPayoutArrived(ProviderPayoutEvent):
+    """It is in the bank."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.payout_arrived.v1"
+
+    arrived_at: Moment
+
+
+class ProviderPayoutFailed(ProviderPayoutEvent):
+    """It came back: the provider holds it again."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.payout_failed.v1"
+
+    cause: str

@@ -12,6 +12,7 @@ from invoiceos_contracts import (
     notification_v1,
     partner_v1,
     payment_v1,
+    payout_v1,
     provider_v1,
     wallet_v1,
 )
@@ -29,6 +30,7 @@ _MODULES = (
     wallet_v1,
     ephemeral_v1,
     payment_v1,
+    payout_v1,
     provider_v1,
     ledger_v1,
     notification_v1,
@@ -60,7 +62,7 @@ EVENTS: dict[str, type[Event]] = {event.TYPE: event for event in _declared()}
 
 _PUBLISHED_TOPICS = frozenset(
     f"invoiceos.{aggregate}.v1"
-    for aggregate in ("invoice", "wallet", "ephemeral", "payment", "ledger")
+    for aggregate in ("invoice", "wallet", "ephemeral", "payment", "payout", "ledger")
 )
 _OF_THE_PLATFORM = frozenset({"invoiceos.ledger.reserve_stated.v1"})
 PUBLISHED: tuple[type[Event], ...] = tuple(
