@@ -33,6 +33,9 @@ class Status(StrEnum):
 
     REQUIRES_ACTION = "requires_action"
     """The payer has to do something: `Answer.action` says what."""
+    APPROVED = "approved"
+    """The payer agreed, and nothing is taken: `send` the same order again, now with its
+    `provider_reference`, and the adapter takes or reserves the money (PayPal)."""
     PROCESSING = "processing"
     """Accepted and not finished; it can still go either way."""
     AUTHORIZED = "authorized"
@@ -234,17 +237,28 @@ class Adapter(Protocol):
         """Carry out an order, or repeat it: the provider does it once for one key.
 
         An adapter refuses to repeat (`Outcome.UNKNOWN`, cause `key_expired`) when the key has
-        outlived what the provider remembers.
+        outlived what the provider remembers. Only an answer with a `status` says what became of
+        the order: where an earlier call is unknown, a repetition that is INFRA, THROTTLED, AUTH or
+        OUR_FAULT says nothing of it.
         """
 
     async def find(self, order: Order) -> Answer:
-        """Where an order stands: by the provider's own reference, else by ours."""
+        """Where an order stands: by the provider's own reference, else by ours. Moves nothing.
+
+        `outcome` is how the question went, and OK whatever `status` says; without a `status`
+        nothing was learned. `NOT_FOUND` is proof only together with `cannot_happen`.
+        """
 
     async def probe(self, rail: str) -> Answer:
         """A cheap question that moves nothing, to learn whether the provider is well."""
 
-    def hint(self, webhook: Webhook) -> Hint:
-        """What a webhook points at; raises `NotAuthentic`. Calls nobody."""
+    async def hint(self, webhook: Webhook) -> Hint:
+        """What a webhook points at; raises `NotAuthentic`.
+
+        It may have to fetch the provider's public key first, from the provider's own host, once:
+        call it outside transactions. Raises `ProviderFault` where the key cannot be had; the
+        webhook is then not answered with success, and comes again.
+        """
 
     async def holdings(self) -> Sequence[Holding]:
         """What it holds for us; raises `ProviderFault` when it does not say."""
