@@ -382,6 +382,43 @@ WALLETS = [
     ),
 ]
 
+
+def a_job(state: str, count: str) -> str:
+    finished = "now()" if state == "done" else "null"
+    names = ("waiting", "requested", "ready", "failed", "refused", "cancelled")
+    counts = ", ".join("1" if name == count else "0" for name in names)
+    return (
+        "insert into ephemeral_manager.bulk_job (tenant_id, id, state, ordered_by, total,"
+        f" {', '.join(names)}, repeated, conflicting, created_at, finished_at, version)"
+        f" values ({{tenant}}, {{stranger}}, '{state}', 'me', 1, {counts}, 0, 0, now(),"
+        f" {finished}, 1)"
+    )
+
+
+def a_row(state: str, **more: str) -> str:
+    return (
+        "insert into ephemeral_manager.bulk_row (tenant_id, job_id, position, reference,"
+        " invoice_id, terms_hash, amount_minor, asset, description, due_at, ttl_s,"
+        f" watch_window_s, state, updated_at{''.join(', ' + name for name in more)})"
+        " values ({tenant}, {stranger}, 1, 'r', {stranger}, sha256('x'), 5, 'USD', 'd', now(), 60,"
+        f" 60, '{state}', now() - interval '1 day'{''.join(', ' + v for v in more.values())})"
+    )
+
+
+BULK = [
+    of(
+        "bulk.counts_agree",
+        a_job("done", "ready"),
+        a_row("refused", code="'x'"),
+    ),
+    of(
+        "bulk.rows_become_invoices",
+        a_job("done", "ready"),
+        a_row("ready", wallet_id="{stranger}", address="'0x1'"),
+    ),
+    of("bulk.orders_go_on", a_job("running", "waiting"), a_row("waiting")),
+]
+
 DELIVERIES = [
     of(
         "deliveries.event_for_each_endpoint",
@@ -648,6 +685,7 @@ PLANTINGS = [
     *INVOICES,
     *PAYMENTS,
     *WALLETS,
+    *BULK,
     *DELIVERIES,
     *BACKBONE,
     *TOPICS,

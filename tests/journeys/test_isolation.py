@@ -47,6 +47,8 @@ async def belongings(platform) -> dict[str, str]:
         "/api/v1/routing/rules", {"rules": {"otherwise": {"order": ["tempo"]}}, "note": "mine"}
     )
     decision = await platform.client.post("/api/v1/routing/preview", PAYMENT)
+    row = {"reference": "isolated", "amount": {"amount_minor": 100, "asset": "USD"}}
+    order = await platform.client.post("/api/v1/wallets/ephemeral/bulk", {"rows": [row]})
     (booked,) = await platform.sql(
         "select cause_event_id from reserve_ledger.ledger_transaction where id = $1",
         decode("txn", transactions[0]["id"]),
@@ -54,6 +56,7 @@ async def belongings(platform) -> dict[str, str]:
     return {
         "version": rules["version"],
         "decision_id": decision["id"],
+        "job_id": order["job_id"],
         "event_id": str(booked["cause_event_id"]),
         "invoice_id": encode("inv", invoice_id),
         "wallet_id": encode("wal", issued.wallet_id),

@@ -102,5 +102,6 @@ StatementId = Annotated[UUID, PublicId("stm")]
 NotificationId = Annotated[UUID, PublicId("ntf")]
 WebhookEndpointId = Annotated[UUID, PublicId("whe")]
 WebhookDeliveryId = Annotated[UUID, PublicId("whd")]
+BulkJobId = Annotated[UUID, PublicId("blk")]
 PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$", examples=["acme"])]
 """Names a partner for good, and its topics: `partner.<name>.requests.v1` and so on."""

@@ -43,6 +43,14 @@ class SelectorInput(Shape):
     instalments: int = 1
     payer_known: bool = False
     bulk_size: int = 1
+    payer_invoices: int | None = None
+    """Earlier invoices to the same payer that were issued, of the last 50; null: no payer known."""
+    payer_settled: int | None = None
+    """How many of those are settled."""
+    payer_pays_by_token: bool | None = None
+    """Whether the payer has paid one of those on chain: he has a wallet."""
+    issuer_late_ppm: int | None = None
+    """Share of the issuer's last 200 invoices whose money came late, parts per million."""
 
 
 class LineSummary(Shape):

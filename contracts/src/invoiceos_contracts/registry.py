@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from invoiceos_contracts import (
+    bulk_v1,
     ephemeral_v1,
     identity_v1,
     invoice_v1,
@@ -35,6 +36,7 @@ _MODULES = (
     ledger_v1,
     notification_v1,
     partner_v1,
+    bulk_v1,
 )
 DAY_MS = 24 * 60 * 60 * 1000
 

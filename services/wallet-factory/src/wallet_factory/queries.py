@@ -17,16 +17,26 @@ from wallet_factory.errors import WalletNotFound
 _WALLET = """
     w.id as wallet_id, w.invoice_id, w.mode, w.rail, w.chain_id, w.address, w.memo,
     w.accepted_assets, w.due_minor, w.asset, w.ttl_s, w.watch_window_s, w.expires_at,
-    w.created_at, w.secrets_destroyed_at
+    w.created_at, w.secrets_destroyed_at, d.rail_rule, d.mode_rule, d.skipped
 """
-_BY_ID = f"select {_WALLET} from wallet w where w.tenant_id = $1 and w.id = $2"
+_FROM = "wallet w join decision d on d.tenant_id = w.tenant_id and d.wallet_id = w.id"
+_BY_ID = f"select {_WALLET} from {_FROM} where w.tenant_id = $1 and w.id = $2"
 _LIST = f"""
-select {_WALLET} from wallet w
+select {_WALLET} from {_FROM}
 where w.tenant_id = $1 and ($2::uuid is null or w.invoice_id = $2)
     and ($3::text is null or w.mode = $3) and ($4::text is null or w.rail = $4)
     and ($5::uuid is null or w.id < $5)
 order by w.id desc limit $6
 """
+
+
+class SkippedRail(BaseModel):
+    """A rail that was passed over."""
+
+    rail: str
+    reason: str
+    detail: str | None = None
+    """Who was down, where that was the reason."""
 
 
 class WalletView(BaseModel):
@@ -47,13 +57,12 @@ class WalletView(BaseModel):
     created_at: datetime
     secrets_destroyed_at: datetime | None
     """When the factory destroyed what linked the memo to the invoice."""
-
-
-class SkippedRail(BaseModel):
-    """A rail that was passed over."""
-
-    rail: str
-    reason: str
+    mode_rule: str
+    """The rule that chose the mode."""
+    rail_rule: str
+    """The rule that chose the rail."""
+    skipped: list[SkippedRail]
+    """Rails that stand before it in the order and were passed over."""
 
 
 class DecisionView(BaseModel):

@@ -1,9 +1,9 @@
 """What the factory is told from outside."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from chassis.settings import Settings, load
@@ -26,6 +26,33 @@ class WalletFactorySettings(Settings):
     """Tokens taken on Tempo, `PATHUSD=0x...,ALPHAUSD=0x...`; no other is ever accepted."""
     tempo_tag_key: SecretStr
     """Key of the address permutation: 32 bytes, hexadecimal. It may never change for a master."""
+
+    psp_assets: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = {}
+    """What each payment service provider takes, `stripe=USD+EUR,paypal=USD`; for the rail `psp`."""
+
+    @field_validator("psp_assets", mode="before")
+    @classmethod
+    def _split_psp_assets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = (pair.strip().partition("=") for pair in value.split(",") if pair.strip())
+        return {name: tuple(codes.split("+")) for name, _, codes in pairs}
+
+    @field_validator("psp_assets")
+    @classmethod
+    def _known_psp_assets(
+        cls, value: Mapping[str, tuple[str, ...]]
+    ) -> Mapping[str, tuple[str, ...]]:
+        for codes in value.values():
+            for code in codes:
+                asset(code)
+        return value
+
+    @model_validator(mode="after")
+    def _psp_takes_something(self) -> Self:
+        if "psp" in self.rails and not self.psp_assets:
+            raise ValueError("the rail psp needs psp_assets: which provider takes what")
+        return self
 
     @field_validator("rails", mode="before")
     @classmethod

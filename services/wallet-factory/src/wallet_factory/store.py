@@ -1,12 +1,16 @@
 """SQL of the factory: one function a statement, arrays in, rows out."""
 
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
 from messaging import Tx
+from wallet_factory.domain.health import Circuit
+from wallet_factory.domain.psp import REFERENCE_BITS, PspRail
 from wallet_factory.domain.rails import RAIL_RULE, Rail
 from wallet_factory.domain.tempo import TempoRail
 from wallet_factory.domain.wallet import Decision, Destroyed, Wallet
@@ -49,8 +53,11 @@ async def update_master_address(tx: Tx, rail: TempoRail) -> None:
     )
 
 
-async def take_places(tx: Tx, rail: Rail, count: int) -> range:
+async def take_places(tx: Tx, rail: Rail, count: int) -> Sequence[int]:
     """The next places of a rail's counter; taken for good once this transaction commits."""
+    if isinstance(rail, PspRail):
+        # No counter: references are random, and `issued_address` holds that none comes twice.
+        return [int.from_bytes(os.urandom(REFERENCE_BITS // 8), "big") for _ in range(count)]
     assert isinstance(rail, TempoRail), "a rail with another counter takes its places here"
     first = await tx.fetchval(
         """
@@ -185,10 +192,7 @@ async def insert_decisions(
         [json.dumps(decision.mode.reasons) for decision in kept],
         [decision.rail.name if decision.rail else None for decision in kept],
         RAIL_RULE,
-        [
-            json.dumps([{"rail": s.rail, "reason": s.reason} for s in decision.choice.skipped])
-            for decision in kept
-        ],
+        [json.dumps([asdict(skipped) for skipped in decision.choice.skipped]) for decision in kept],
         [decision.failure for decision in kept],
         [json.dumps(decision.inputs) for decision in kept],
         now,
@@ -196,30 +200,31 @@ async def insert_decisions(
     return {row["wallet_id"] for row in rows}
 
 
-async def select_unwell(tx: Tx) -> set[str]:
-    """Rails of which every provider we have heard of has an open circuit; no news is good news."""
+async def select_circuits(tx: Tx) -> list[Circuit]:
+    """What we last heard of each provider, rail and currency."""
     rows = await tx.fetch(
-        "select rail from provider_health group by rail having bool_and(state = 'open')"
+        "select provider, rail, currency, state = 'open' as is_open from rail_health"
+        " order by provider, rail, currency"
     )
-    return {row["rail"] for row in rows}
+    return [Circuit(**row) for row in rows]
 
 
-async def upsert_health(tx: Tx, news: Sequence[tuple[str, str, str, datetime, int]]) -> None:
-    """Keep the newest news of each provider and rail: by its time, then by its version."""
-    newest = {(item[0], item[1]): item for item in sorted(news, key=lambda item: item[3:])}
+async def upsert_health(tx: Tx, news: Sequence[tuple[str, str, str, str, datetime, int]]) -> None:
+    """Keep the newest news of each provider, rail and currency: by its time, then its version."""
+    newest = {item[:3]: item for item in sorted(news, key=lambda item: item[4:])}
     ordered = [newest[name] for name in sorted(newest)]
     await tx.execute(
         """
-        insert into provider_health as known (provider, rail, state, changed_at, version)
-        select provider, rail, state, changed_at, version
-        from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
-            as new(provider, rail, state, changed_at, version)
-        on conflict (provider, rail) do update
+        insert into rail_health as known (provider, rail, currency, state, changed_at, version)
+        select provider, rail, currency, state, changed_at, version
+        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
+                    $6::bigint[]) as new(provider, rail, currency, state, changed_at, version)
+        on conflict (provider, rail, currency) do update
             set state = excluded.state, changed_at = excluded.changed_at,
                 version = excluded.version
             where (known.changed_at, known.version) < (excluded.changed_at, excluded.version)
         """,
-        *([item[column] for item in ordered] for column in range(5)),
+        *([item[column] for item in ordered] for column in range(6)),
     )
 
 
@@ -239,7 +244,8 @@ async def delete_secrets(
         )
         update wallet w set secrets_destroyed_at = greatest($3, w.created_at)
         from gone where w.tenant_id = gone.tenant_id and w.id = gone.wallet_id
-        returning w.tenant_id, w.id as wallet_id, w.invoice_id, gone.memo_salt, gone.derivation
+        returning w.tenant_id, w.id as wallet_id, w.invoice_id, w.chain_id, gone.memo_salt,
+                  gone.derivation
         """,
         [tenant for tenant, _ in ordered],
         [wallet for _, wallet in ordered],

@@ -17,19 +17,19 @@ async def on_invoice_issuing(tx: Tx, events: Batch[InvoiceIssuing]) -> None:
 
 @consumes(ProviderHealthChanged)
 async def on_provider_health_changed(tx: Tx, events: Batch[ProviderHealthChanged]) -> None:
-    """A rail became better or worse; what is so in one currency alone is left to who routes."""
+    """A provider became better or worse on a rail, as a whole or in one currency."""
     await note_health(
         tx,
         [
             HealthNews(
                 event.fact.provider,
                 event.fact.rail,
+                event.fact.currency or "",
                 str(event.fact.new),
                 event.fact.at,
                 event.envelope.aggregate_version,
             )
             for event in events
-            if event.fact.currency is None
         ],
     )
 

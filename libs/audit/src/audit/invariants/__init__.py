@@ -13,6 +13,7 @@ Not here, and why:
 from typing import Final
 
 from audit.invariant import Invariant
+from audit.invariants.bulk import BULK
 from audit.invariants.deliveries import DELIVERIES
 from audit.invariants.invoices import INVOICES
 from audit.invariants.ledger import LEDGER
@@ -28,6 +29,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     *INVOICES,
     *PAYMENTS,
     *WALLETS,
+    *BULK,
     *DELIVERIES,
     *PARTNERS,
     *BACKBONE,

@@ -42,6 +42,18 @@ async def lock_invoices(tx: Tx, keys: Iterable[Key], *, lines: bool = False) -> 
     return await with_lines(tx, states) if lines else states
 
 
+async def known_invoices(tx: Tx, keys: Iterable[Key]) -> set[Key]:
+    """Those of these invoices that there are."""
+    found = await tx.fetch(
+        """
+        select tenant_id, id from invoice
+            join unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id) using (tenant_id, id)
+        """,
+        *sorted_keys(keys),
+    )
+    return {(row["tenant_id"], row["id"]) for row in found}
+
+
 async def with_lines(
     tx: Tx, states: Mapping[Key, Invoice], *, first: int = 1000
 ) -> dict[Key, Invoice]:

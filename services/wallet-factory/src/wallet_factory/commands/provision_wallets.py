@@ -30,7 +30,7 @@ async def provision_wallets(tx: Tx, requests: Sequence[WalletRequest]) -> None:
     may come again. A request that no rail can serve ends in `WalletFailed`, never in an exception,
     so it cannot hold up its neighbours; a later attempt of the same invoice is decided anew.
     """
-    rails, unwell = rails_of(settings()), await store.select_unwell(tx)
+    rails, circuits = rails_of(settings()), await store.select_circuits(tx)
     having, decided = await store.select_provided(tx, [r.issuing for r in requests])
     decisions: list[tuple[WalletRequest, Decision]] = []
     for request in requests:
@@ -38,7 +38,7 @@ async def provision_wallets(tx: Tx, requests: Sequence[WalletRequest]) -> None:
         attempt = (asked.tenant_id, asked.invoice_id, asked.attempt)
         if attempt[:2] in having or attempt in decided:
             continue
-        decision = domain.decide(asked, rails, unwell)
+        decision = domain.decide(asked, rails, circuits)
         decided.add(attempt)
         if decision.failure is None:
             having.add(attempt[:2])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from wallet_factory.domain.psp import PspRail
 from wallet_factory.domain.rails import Rail
 from wallet_factory.domain.tempo import TempoRail
 from wallet_factory.settings import WalletFactorySettings
@@ -18,7 +19,15 @@ def tempo_of(settings: WalletFactorySettings) -> TempoRail:
     )
 
 
-_MAKERS: Mapping[str, Callable[[WalletFactorySettings], Rail]] = {"tempo": tempo_of}
+def psp_of(settings: WalletFactorySettings) -> PspRail:
+    """The rail of the payment service providers as the settings describe them."""
+    return PspRail(settings.psp_assets)
+
+
+_MAKERS: Mapping[str, Callable[[WalletFactorySettings], Rail]] = {
+    "tempo": tempo_of,
+    "psp": psp_of,
+}
 
 
 def rails_of(settings: WalletFactorySettings) -> tuple[Rail, ...]:

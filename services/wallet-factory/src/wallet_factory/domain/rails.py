@@ -1,13 +1,14 @@
 """Where an invoice can be paid: rails in the configured order, the first that serves is taken."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from invoiceos_contracts.base import WalletMode
+from wallet_factory.domain.health import Circuit, unwell
 
-RAIL_RULE = "configured_order.v1"
-"""Tempo stands first in the configuration; the first rail that is well and serves is taken."""
+RAIL_RULE = "configured_order.v2"
+"""Tempo stands first in the configuration; the first that serves and is well in the currency wins."""
 
 
 class Rail(Protocol):
@@ -47,6 +48,8 @@ class Skipped:
 
     rail: str
     reason: str
+    detail: str | None = None
+    """Who is down, where that is the reason."""
 
     def __str__(self) -> str:
         """As it stands in `WalletFailed.tried`."""
@@ -68,15 +71,16 @@ class RailChoice:
 
 
 def choose_rail(
-    rails: Sequence[Rail], unwell: Collection[str], asset: str, mode: WalletMode
+    rails: Sequence[Rail], circuits: Sequence[Circuit], asset: str, mode: WalletMode
 ) -> RailChoice:
-    """The first rail that serves; `unwell` names those whose health says no."""
+    """The first rail that serves and of whose providers one is well in this currency."""
     skipped: list[Skipped] = []
     for rail in rails:
         # What a rail can never serve is said before what it cannot serve now: a retry helps only
         # with the latter.
-        reason = rail.serves(asset, mode) or ("unhealthy" if rail.name in unwell else None)
-        if reason is None:
+        reason = rail.serves(asset, mode)
+        down = None if reason else unwell(rail, rail.name, asset, circuits)
+        if reason is None and down is None:
             return RailChoice(rail, tuple(skipped))
-        skipped.append(Skipped(rail.name, reason))
+        skipped.append(Skipped(rail.name, reason or "unhealthy", down))
     return RailChoice(None, tuple(skipped))

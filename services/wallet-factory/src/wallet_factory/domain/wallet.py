@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,8 @@ from invoiceos_contracts.wallet_v1 import (
     WalletReady,
     WalletSecretsDestroyed,
 )
-from wallet_factory.domain.mode import ModeChoice, choose_mode
+from wallet_factory.domain.health import Circuit
+from wallet_factory.domain.mode import WITHOUT_ADDRESS, ModeChoice, choose_mode
 from wallet_factory.domain.rails import RAIL_RULE, Rail, RailChoice, choose_rail
 
 TTL_S_MAX = 10 * 366 * 24 * 3600
@@ -36,6 +37,18 @@ KEPT = (
     (
         "Transfers and memos on the public chain; without the salt the memo can no longer be shown "
         "to belong to the invoice."
+    ),
+    "Backups and database logs made before the destruction, until their retention ends.",
+)
+KEPT_OFF_CHAIN = (
+    "No private key was destroyed, and nothing was on a chain: this rail has neither.",
+    (
+        "The reference, and which invoice it was made for: what a provider still reports under it "
+        "is booked as late money."
+    ),
+    (
+        "What the payment service providers keep of their payments; without the salt the memo they "
+        "were given can no longer be shown to belong to the invoice."
     ),
     "Backups and database logs made before the destruction, until their retention ends.",
 )
@@ -85,10 +98,12 @@ class Wallet:
     expires_at: datetime
 
 
-def decide(request: InvoiceIssuing, rails: Sequence[Rail], unwell: Collection[str]) -> Decision:
+def decide(request: InvoiceIssuing, rails: Sequence[Rail], circuits: Sequence[Circuit]) -> Decision:
     """Choose mode and rail, or say why the invoice cannot have a wallet now."""
     mode = choose_mode(request.selector, request.wallet)
-    choice = choose_rail(rails, unwell, request.asset, mode.mode)
+    choice = choose_rail(rails, circuits, request.asset, mode.mode)
+    if choice.rail is not None and choice.rail.chain_id is None and request.wallet.mode is None:
+        mode = WITHOUT_ADDRESS
     failure = choice.failure if choice.rail is None else None
     window = request.wallet.watch_window_s
     if not (0 < request.wallet.ttl_s <= TTL_S_MAX and 0 <= window <= TTL_S_MAX):
@@ -176,6 +191,7 @@ class Destroyed:
     tenant_id: UUID
     wallet_id: UUID
     invoice_id: UUID
+    chain_id: int | None
     memo_salt: bytes
     derivation: bytes
 
@@ -189,11 +205,15 @@ def destroyed_fact(gone: Destroyed, *, now: datetime) -> WalletSecretsDestroyed:
         items=(
             DestroyedItem(what="memo salt", fingerprint=_fingerprint(gone.memo_salt)),
             DestroyedItem(
-                what="tag derivation record (sequence number)",
+                what=(
+                    "reference record"
+                    if gone.chain_id is None
+                    else "tag derivation record (sequence number)"
+                ),
                 fingerprint=_fingerprint(gone.derivation),
             ),
         ),
-        kept=KEPT,
+        kept=KEPT_OFF_CHAIN if gone.chain_id is None else KEPT,
         destroyed_at=now,
     )
 
