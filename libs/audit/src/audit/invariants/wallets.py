@@ -222,7 +222,8 @@ _ENDS: Final = (
                             and not (e.guard ->> 'legal_hold')::boolean
                             and (e.guard ->> 'unknown_payments')::integer = 0, false)
             or (e.state = 'destroyed' and (
-                (b.fact is null and e.chain_id is not null) or (b.fact ->> 'payments_pending')::integer <> 0
+                (b.fact is null and e.chain_id is not null)
+                or (b.fact ->> 'payments_pending')::integer <> 0
                 or jsonb_path_exists(b.fact, '$.balances[*] ? (@.amount_minor != 0)'))))
         """,
         "I19",

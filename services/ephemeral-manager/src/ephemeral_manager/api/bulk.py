@@ -186,7 +186,7 @@ async def _with_heading(lines: AsyncIterator[str]) -> AsyncIterator[str]:
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def get_events(job_id: BulkJobId, caller: Reader, request: Request) -> StreamingResponse:
-    """Progress as server-sent events: `progress` with the order at each change, `over` at the end."""
+    """Progress as server-sent events: `progress` at each change, `over` at the end."""
     database: Database = request.app.state.api_database
     streams = _streams.setdefault(database, set())
     if len(streams) >= settings().bulk_streams_max:

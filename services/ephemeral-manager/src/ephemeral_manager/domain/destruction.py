@@ -22,8 +22,8 @@ POLICY = (
 )
 OFF_CHAIN_POLICY = (
     "destruction.v1: drained; watch window over; no payment unknown; no dispute, refund or legal "
-    "hold open; secrets deleted and read back as absent; the rail has no chain, so no balance could "
-    "be read: every payment that was announced had been booked, taken back or put aside"
+    "hold open; secrets deleted and read back as absent; the rail has no chain, so no balance "
+    "could be read: every payment that was announced had been booked, taken back or put aside"
 )
 ALSO_KEPT = (
     "Ledger entries, payment records, events and this certificate: they are the books.",

@@ -29,8 +29,8 @@ class Circuit:
 def unwell(rail: object, name: str, asset_code: str, circuits: Sequence[Circuit]) -> str | None:
     """Who is down, when nobody is left to serve this asset on this rail; else None.
 
-    No news is good news: a provider nobody has spoken of is taken to be well. A circuit that is half
-    open is used, for only use can close it.
+    No news is good news: a provider nobody has spoken of is taken to be well. A circuit that is
+    half open is used, for only use can close it.
     """
     currencies = _currencies(asset_code)
     if isinstance(rail, ByProviders):

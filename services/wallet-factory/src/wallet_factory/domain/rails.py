@@ -8,7 +8,7 @@ from invoiceos_contracts.base import WalletMode
 from wallet_factory.domain.health import Circuit, unwell
 
 RAIL_RULE = "configured_order.v2"
-"""Tempo stands first in the configuration; the first that serves and is well in the currency wins."""
+"""Tempo stands first in the configuration; the first that serves and is well in the currency."""
 
 
 class Rail(Protocol):
