@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -42,7 +41,6 @@ from provider_orchestrator.providers.tempo.client import (
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store import chain
 from provider_orchestrator.store.providers import select_balance_requests
-from provider_orchestrator.store.routing import delete_previews
 
 log = structlog.get_logger()
 HEAD = Gauge("invoiceos_chain_head_block", "Newest block the node has shown", ["chain"])
@@ -66,7 +64,6 @@ SEVERITIES = {HealthState.CLOSED: 0, HealthState.HALF_OPEN: 1, HealthState.OPEN:
 QUIET_FLUSH_S = 1.0
 """Good news of the provider's health is written at most this often; bad news at once."""
 BALANCES_AT_ONCE = 100
-PREVIEWS_KEPT = timedelta(days=30)
 HINT_PAUSE_MAX_S = 10.0
 REST_MAX_S = 60.0
 """Longest rest a node can ask for."""
@@ -378,19 +375,3 @@ async def measure_unmatched(runtime: Runtime) -> None:
         )
         UNMATCHED.labels(settings.tempo_chain_id).set(waiting)
         await asyncio.sleep(10)
-
-
-async def forget_previews(runtime: Runtime) -> None:
-    """Decisions that nothing was done by are forgotten after thirty days."""
-    while True:
-        async with runtime.worker.transaction() as tx:
-            await delete_previews(tx, tx.now - PREVIEWS_KEPT)
-        await asyncio.sleep(3600)
-
-
-WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
-    watch_tempo,
-    observe_balances,
-    measure_unmatched,
-    forget_previews,
-)

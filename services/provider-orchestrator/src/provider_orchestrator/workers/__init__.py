@@ -1,0 +1,37 @@
+"""Loops that talk to the outside: look outside a transaction, record inside one."""
+
+from collections.abc import Awaitable, Callable
+
+from chassis.runtime import Runtime
+from provider_orchestrator.workers.chain import (
+    ChainWatch,
+    HealthRecorder,
+    Looked,
+    Step,
+    answer_open_requests,
+    look,
+    measure_unmatched,
+    observe_balances,
+    watch_tempo,
+)
+from provider_orchestrator.workers.routing import forget_previews
+
+WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
+    watch_tempo,
+    observe_balances,
+    measure_unmatched,
+    forget_previews,
+)
+
+__all__ = [
+    "WORKERS",
+    "ChainWatch",
+    "HealthRecorder",
+    "Looked",
+    "Step",
+    "answer_open_requests",
+    "look",
+    "measure_unmatched",
+    "observe_balances",
+    "watch_tempo",
+]
