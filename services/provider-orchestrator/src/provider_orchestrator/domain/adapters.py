@@ -23,7 +23,8 @@ class Kind(StrEnum):
     CAPTURE = "capture"
     """Take what was authorised, in whole or in part; the rest is released."""
     VOID = "void"
-    """Give up what was authorised or begun."""
+    """Give up what was authorised or begun. Done when the answer's status is `CANCELED`; that it
+    is `SUCCEEDED` says that it was captured before, and how much."""
     REFUND = "refund"
     PAYOUT = "payout"
 
@@ -66,6 +67,9 @@ class Order:
     rail: str = ""
     method: str | None = None
     """How the payer pays, for example card."""
+    instrument: str | None = None
+    """What the payer left at the provider to be charged without a page: its token there, never a
+    card's number."""
     manual_capture: bool = False
     provider_reference: str | None = None
     """The object's own name at the provider, once it is known."""
