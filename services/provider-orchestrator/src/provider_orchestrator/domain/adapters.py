@@ -52,7 +52,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One operation, as it was stored before the first call: repeated, it is the same to the letter."""
+    """One operation, as stored before the first call: repeated, it is the same to the letter."""
 
     kind: Kind
     id: UUID
