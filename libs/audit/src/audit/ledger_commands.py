@@ -1,4 +1,4 @@
-"""`invoiceos ledger verify`: every ledger proved again from its rows, against what was published."""
+"""`invoiceos ledger verify`: every ledger proved from its rows, against what was published."""
 
 import asyncio
 import base64

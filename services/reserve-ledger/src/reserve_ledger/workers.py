@@ -10,7 +10,7 @@ from reserve_ledger.commands.reconcile_reserves import take_step
 from reserve_ledger.commands.work_breaks import post_adjustments
 from reserve_ledger.settings import LedgerSettings
 
-IDLE_S = 1.0
+IDLE_S = 1
 
 
 async def reconcile(runtime: Runtime) -> None:
