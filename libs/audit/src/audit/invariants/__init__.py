@@ -22,6 +22,7 @@ from audit.invariants.partners import PARTNERS
 from audit.invariants.payments import PAYMENTS
 from audit.invariants.records import TOPICS
 from audit.invariants.reserves import RESERVES
+from audit.invariants.selector import SELECTOR
 from audit.invariants.tenancy import TENANCY
 from audit.invariants.wallets import WALLETS
 
@@ -32,6 +33,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     *PAYMENTS,
     *WALLETS,
     *BULK,
+    *SELECTOR,
     *DELIVERIES,
     *PARTNERS,
     *BACKBONE,
