@@ -66,8 +66,8 @@ class Plan:
 
     `ports` are wishes, by service or need; `overrides` are settings by service, with `*` for all.
     `reroute` gives the addresses that services are told, where these lead through a proxy.
-    `program` is the `invoiceos` command, `spawner` another way to start it. With `auditor` one more process audits all the time,
-    with `sandbox` one plays the payment providers.
+    `program` is the `invoiceos` command, `spawner` another way to start it. With `auditor` one
+    more process audits all the time, with `sandbox` one plays the payment providers.
     """
 
     services: Sequence[str] = field(default_factory=installed_services)
