@@ -19,6 +19,7 @@ class StripeStage(Stage):
     collects, captures = "checkout.sessions.create", "payment_intents.capture"
     refunds = "refunds.create"
     key_lives_s = 86_400
+    old_after_s = 301
 
     def make(self, **settings: Any) -> Stripe:
         chosen = {
