@@ -350,7 +350,7 @@ class PayPal:
 
     async def _find_payment(self, order: Order) -> Answer:
         if order.provider_reference is None:
-            # Nobody has its name, so nobody can approve or take it; a repetition may still learn it.
+            # Nobody has its name, so nobody can approve or take it; a repetition may learn it.
             over = self._now() - order.created_at > KEYS_LIVE[Kind.COLLECT] + timedelta(hours=2)
             return Answer(Outcome.OK, status=Status.NOT_FOUND, cannot_happen=over)
         reply = await self._client.get(f"{_ORDERS}/{quoted(order.provider_reference)}")
