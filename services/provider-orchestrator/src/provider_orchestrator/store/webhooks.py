@@ -1,5 +1,6 @@
 """Webhooks as they came."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,8 +43,8 @@ async def insert_webhooks(tx: Tx, delivered: Sequence[Delivered]) -> None:
         insert into provider_webhook (provider, event_id, event_type, body, headers, hints, state,
                                       due_at)
         select provider, event_id, event_type, body, headers,
-               coalesce(array(select jsonb_array_elements_text(hints)), '{}'), 'received', $7
-        from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::jsonb[], $6::jsonb[])
+               coalesce(array(select jsonb_array_elements_text(hints::jsonb)), '{}'), 'received', $7
+        from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::jsonb[], $6::text[])
             as w(provider, event_id, event_type, body, headers, hints)
         order by provider, event_id
         on conflict (provider, event_id) do nothing
@@ -53,7 +54,8 @@ async def insert_webhooks(tx: Tx, delivered: Sequence[Delivered]) -> None:
         [one.hint.event_type for one in delivered],
         [one.webhook.body for one in delivered],
         [dict(one.webhook.headers) for one in delivered],
-        [list(one.hint.references) for one in delivered],
+        # As text: lists in a list would be sent as an array of two dimensions.
+        [json.dumps(one.hint.references) for one in delivered],
         tx.now,
     )
 
