@@ -27,10 +27,10 @@ class WalletFactorySettings(Settings):
     tempo_tag_key: SecretStr
     """Key of the address permutation: 32 bytes, hexadecimal. It may never change for a master."""
 
-    small_amounts: Annotated[Mapping[str, int], NoDecode] = {}
+    small_amounts: Annotated[Mapping[str, int], NoDecode] = Field(default_factory=dict)
     """Up to these minor units, `USD=5000,EUR=5000`, an invoice to an unknown payer is small: its
     wallet is ephemeral by rule, whatever the model says."""
-    psp_assets: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = {}
+    psp_assets: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(default_factory=dict)
     """What each payment service provider takes, `stripe=USD+EUR,paypal=USD`; for the rail `psp`."""
 
     @field_validator("small_amounts", mode="before")

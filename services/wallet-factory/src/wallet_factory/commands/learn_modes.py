@@ -27,20 +27,25 @@ async def load_model(database: Database) -> Model | None:
 async def learn_modes(database: Database) -> int:
     """Label what is old enough, then learn the next labels; how many were learned.
 
-    The labels are numbered and the new version is stored in one transaction under the learner's
-    lock: a death leaves neither, and two learners never learn the same label twice.
+    What was learned between two transactions counts only if nobody else has learned meanwhile: the
+    labels are numbered and the version is stored together, under the learner's lock.
     """
     async with database.transaction() as tx:
         await label(tx, [(item, False, NOT_REGRETTED) for item in await store.take_old(tx)])
+        version, state = await store.latest(tx) or (0, Learned())
+        wallets, labels = await store.new_labels(tx)
+    if not labels:
+        return 0
+    first = state.labels + 1
+    learned = await asyncio.to_thread(learn, state, labels)
     async with database.transaction() as tx:
         await store.lock_learning(tx)
-        version, state = await store.latest(tx) or (0, Learned())
-        labels = await store.number_labels(tx, state.labels + 1)
-        if labels:
-            learned = await asyncio.to_thread(learn, state, labels)
-            await store.insert_model(tx, version + 1, learned)
-    if labels or _in_use is None:
-        await load_model(database)
+        newest = await store.latest(tx)
+        if (newest[0] if newest else 0) != version:
+            return 0
+        await store.number_labels(tx, first, wallets)
+        await store.insert_model(tx, version + 1, learned)
+    await load_model(database)
     return len(labels)
 
 

@@ -223,24 +223,30 @@ async def latest(source: Tx | Database) -> tuple[int, Learned] | None:
     return (rows[0]["version"], Learned(**rows[0]["state"])) if rows else None
 
 
-async def number_labels(tx: Tx, first: int) -> list[Label]:
-    """Number the next labels from this number on, oldest first; they are learned in this order."""
+async def new_labels(tx: Tx) -> tuple[list[tuple[UUID, UUID]], list[Label]]:
+    """The next labels that nobody has learned, oldest first, and their keys (tenant, wallet)."""
     rows = await tx.fetch(
         """
-        with next as (
-            select tenant_id, wallet_id,
-                   row_number() over (order by labelled_at, wallet_id) as place
-            from (select tenant_id, wallet_id, labelled_at from selector_label where number is null
-                  order by labelled_at, wallet_id limit $2) l
-        )
-        update selector_label s set number = $1 + n.place - 1 from next n
-        where s.tenant_id = n.tenant_id and s.wallet_id = n.wallet_id
-        returning s.number, s.rule, s.features, s.persistent_was_right, s.labelled_at
+        select tenant_id, wallet_id, rule, features, persistent_was_right, labelled_at
+        from selector_label where number is null order by labelled_at, wallet_id limit $1
         """,
-        first,
         LABELS_AT_ONCE,
     )
-    return [_label_of(row) for row in sorted(rows, key=lambda row: row["number"])]
+    return [(row["tenant_id"], row["wallet_id"]) for row in rows], [_label_of(r) for r in rows]
+
+
+async def number_labels(tx: Tx, first: int, keys: Sequence[tuple[UUID, UUID]]) -> None:
+    """Number labels in the order in which they were learned, from this number on."""
+    await tx.execute(
+        """
+        update selector_label s set number = $1 + n.place - 1
+        from unnest($2::uuid[], $3::uuid[]) with ordinality as n(tenant_id, wallet_id, place)
+        where s.tenant_id = n.tenant_id and s.wallet_id = n.wallet_id
+        """,
+        first,
+        [tenant for tenant, _ in keys],
+        [wallet for _, wallet in keys],
+    )
 
 
 async def learned_labels(tx: Tx) -> list[Label]:
