@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -535,18 +536,52 @@ async def test_a_payment_link_shows_how_to_pay_and_nothing_of_the_customer(
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
-    assert "script" not in policy
-    assert "<script" not in page.text and "&lt;script&gt;" in page.text
+    assert "script-src 'self'" in policy
+    assert page.text.count("<script") == 1 and "&lt;script&gt;" in page.text
     for text in ("10.00 USD", "0x" + "ab" * 20, "cd" * 32, "PATHUSD, ALPHAUSD", "Awaiting payment"):
         assert text in page.text
     assert "Ada" not in page.text + data.text and "a@b" not in page.text + data.text
+    assert "<svg" in page.text
+    news = f"/api/v1/payment-links/{token}/state"
+    before = (await payer.get(news)).json()
+    assert f'data-watch="{news}" data-state="{before["state"]}"' in page.text
     booking = shop.news.booked(
         shop.tenant, decode("inv", invoice["id"]), uuid4(), uuid4(), 10_000_000
     )
     await unit.receives(booking)
     after = await payer.get(f"/pay/{token}")
     assert "0x" + "ab" * 20 not in after.text and "takes no payment" in after.text
+    assert "<svg" not in after.text
     assert (await payer.get(f"/api/v1/payment-links/{token}")).json()["payable"] is False
+    told = (await payer.get(news)).json()
+    assert told["payable"] is False and told["state"] != before["state"]
+
+
+async def test_the_page_of_a_part_payment_shows_how_far_it_is(
+    unit: ServiceUnderTest, shop: Any, client_of: Client
+) -> None:
+    invoice = await opened(unit, shop, client_of(shop.tenant))
+    key = decode("inv", invoice["id"])
+    await unit.receives(shop.news.booked(shop.tenant, key, uuid4(), uuid4(), 4_000_000))
+    token = invoice["payment_link"].rpartition("/")[2]
+    page = (await client_of(None).get(f"/pay/{token}")).text
+    assert '<progress max="1000" value="400">' in page
+    assert "4.00 USD of 10.00 USD received" in page and "6.00 USD" in page
+
+
+async def test_style_and_script_have_names_that_change_with_them(
+    unit: ServiceUnderTest, shop: Any, client_of: Client
+) -> None:
+    client, payer = client_of(shop.tenant), client_of(None)
+    invoice = await opened(unit, shop, client)
+    page = (await payer.get(f"/pay/{invoice['payment_link'].rpartition('/')[2]}")).text
+    names = re.findall(r"/pay/assets/pay\.[0-9a-f]{12}\.(?:css|js)", page)
+    assert len(names) == 2
+    for name in names:
+        found = await payer.get(name)
+        assert found.status_code == 200
+        assert "immutable" in found.headers["cache-control"]
+    assert (await payer.get("/pay/assets/pay.css")).status_code == 404
 
 
 async def test_a_link_that_was_not_given_leads_nowhere(

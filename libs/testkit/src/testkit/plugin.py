@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
             structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
         ]
     )
+    # A folder alone is as well off as all of them: production asks for more.
+    os.environ.setdefault("INVOICEOS_ENVIRONMENT", "test")
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     if getattr(config.option, "numprocesses", None):

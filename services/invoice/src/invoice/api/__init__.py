@@ -23,7 +23,7 @@ from chassis.inputs import ShortText
 from chassis.strict_json import StrictRoute
 from invoice import queries
 from invoice.api import pay_page
-from invoice.api.pay_page import PaymentInstructions
+from invoice.api.pay_page import PaymentInstructions, PaymentLinkState
 from invoice.api.views import CustomerView, InvoiceSummary, InvoiceView, IssuerView
 from invoice.commands.bodies import (
     CustomerChanges,
@@ -330,4 +330,24 @@ async def get_pay_page(token: str, request: Request) -> HTMLResponse:
         found = await _instructions(request, token)
     except PaymentLinkNotFound:
         return HTMLResponse(pay_page.missing_page(), 404, pay_page.HEADERS)
-    return HTMLResponse(pay_page.page(found), headers=pay_page.HEADERS)
+    return HTMLResponse(pay_page.page(found, token), headers=pay_page.HEADERS)
+
+
+@router.get("/api/v1/payment-links/{token}/state", response_model=PaymentLinkState)
+async def get_payment_link_state(
+    token: str, request: Request, response: Response
+) -> PaymentLinkState:
+    """A word that changes when the page of the link does: cheap to ask for every few seconds."""
+    found = await _instructions(request, token)
+    response.headers.update(pay_page.HEADERS)
+    return PaymentLinkState(state=pay_page.state_of(found), payable=found.payable)
+
+
+@router.get("/pay/assets/{name}", include_in_schema=False)
+async def get_pay_asset(name: str) -> Response:
+    """Style and script of the page; a name never means anything else later."""
+    if name not in pay_page.assets():
+        raise PaymentLinkNotFound
+    content, media = pay_page.assets()[name]
+    kept = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(content, headers={**pay_page.HEADERS, **kept}, media_type=media)

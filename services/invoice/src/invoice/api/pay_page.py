@@ -1,11 +1,15 @@
 """What the holder of a payment link sees: as data, and as a page that works without scripts."""
 
-import base64
 import hashlib
-from collections.abc import Sequence
-from html import escape
-from typing import Self
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any, Self
 
+import segno
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from pydantic import AwareDatetime
 
 from invoice.api.views import View
@@ -16,21 +20,10 @@ from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.invoice_v1 import InvoiceStatus
 from money import Money, asset
 
-_STYLE = """
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.25rem}
-h1{font-size:1.1rem;font-weight:600;margin:0}
-.due{font-size:2.2rem;font-weight:700;margin:.5rem 0}
-.label{border:1px solid;border-radius:1rem;display:inline-block;padding:.1rem .8rem}
-dt{font-size:.85rem;margin-top:1rem;opacity:.75}
-dd{margin:0}
-code{display:block;font-size:1rem;overflow-wrap:anywhere;user-select:all}
-"""
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-HEADERS = {
+HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -39,6 +32,16 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 """Of every answer to a holder of a link."""
+REFRESH_S = 20
+"""How often the page looks for news in a browser without scripts."""
+_MEDIA = {"css": "text/css", "js": "text/javascript"}
+_TEMPLATES = Environment(
+    loader=PackageLoader("invoice", "api/pay_files"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 class PaymentInstructions(View):
@@ -89,6 +92,14 @@ class PaymentInstructions(View):
         )
 
 
+class PaymentLinkState(View):
+    """Whether anything has changed for the holder of a link."""
+
+    state: str
+    """Changes whenever the page does."""
+    payable: bool
+
+
 def _is_payable(invoice: Invoice) -> bool:
     return (
         invoice.document is D.OPEN
@@ -98,51 +109,57 @@ def _is_payable(invoice: Invoice) -> bool:
     )
 
 
-def page(shown: PaymentInstructions) -> str:
+def state_of(shown: PaymentInstructions) -> str:
+    """A word that changes whenever the page would look different."""
+    standing = (shown.status, shown.label, shown.payable, shown.received, shown.due)
+    return hashlib.sha256(f"{standing} {shown.expires_at}".encode()).hexdigest()[:16]
+
+
+def page(shown: PaymentInstructions, token: str) -> str:
     """The page, in HTML; the address appears only while money is asked for."""
-    rows = [("Total", _text(shown.total)), ("Received", _text(shown.received))]
-    rows.append(("Due date", f"{shown.due_at:%Y-%m-%d}"))
-    if shown.payable:
-        chain = f" (chain {shown.chain_id})" if shown.chain_id is not None else ""
-        rows += [
-            ("Pay with", ", ".join(shown.accepted_assets)),
-            ("Network", f"{shown.rail}{chain}"),
-            ("Address", shown.address),
-            ("Payable until", f"{shown.expires_at:%Y-%m-%d %H:%M} UTC"),
-        ]
-        if shown.memo is not None:
-            rows.append(("Memo (send it with the payment)", shown.memo))
-    else:
-        rows.append(("Payment", "This invoice takes no payment now. Do not send money."))
-    return _document(
-        f"Invoice {shown.number}",
-        f"<h1>{escape(shown.issuer_name)} &middot; {escape(shown.number)}</h1>"
-        f'<p class="due">{escape(_text(shown.due))}</p>'
-        f'<p class="label">{escape(shown.label)}</p>'
-        f"<dl>{''.join(_row(name, value) for name, value in rows)}</dl>",
+    return _rendered(
+        "invoice.html",
+        title=f"Invoice {shown.number}",
+        watch=f"/api/v1/payment-links/{token}/state",
+        state=state_of(shown),
+        refresh_s=REFRESH_S if shown.payable else 0,
+        shown=shown,
+        qr=_qr(shown.address) if shown.payable and shown.chain_id is not None else None,
+        total=_text(shown.total),
+        received=_text(shown.received),
+        due=_text(shown.due),
+        until=f"{shown.expires_at:%Y-%m-%d %H:%M}",
     )
 
 
 def missing_page() -> str:
     """The page of a link that leads nowhere."""
-    return _document("Payment link", "<h1>There is no such payment link</h1>")
+    return _rendered("missing.html", title="Payment link", watch=None, state="", refresh_s=0)
 
 
-def _row(name: str, value: str) -> str:
-    coded = name == "Address" or name.startswith("Memo")
-    shown = f"<code>{escape(value)}</code>" if coded else escape(value)
-    return f"<dt>{escape(name)}</dt><dd>{shown}</dd>"
+@cache
+def assets() -> Mapping[str, tuple[bytes, str]]:
+    """Style and script by the names they are asked for, which change with what is in them."""
+    folder = files("invoice") / "api" / "pay_files"
+    found = {}
+    for ending, media in _MEDIA.items():
+        content = folder.joinpath(f"pay.{ending}").read_bytes()
+        found[f"pay.{hashlib.sha256(content).hexdigest()[:12]}.{ending}"] = content, media
+    return found
+
+
+def _rendered(template: str, **words: Any) -> str:
+    names = SimpleNamespace(**{name.rpartition(".")[2]: name for name in assets()})
+    return _TEMPLATES.get_template(template).render(assets=names, **words)
+
+
+def _qr(address: str) -> Markup:
+    """The address as a QR code; drawn here, so that no one else learns of it."""
+    code = segno.make(address, error="m", boost_error=False)
+    drawing = code.svg_inline(scale=4, border=3, title="Address as QR code", omitsize=True)
+    return Markup(drawing)  # noqa: S704 - made by segno of an address, not of a payer's text
 
 
 def _text(amount: Amount) -> str:
     unit = asset(amount.asset)
     return f"{Money(amount.amount_minor, unit).to_decimal_string()} {unit.code}"
-
-
-def _document(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main>{body}</main></body></html>"
-    )
