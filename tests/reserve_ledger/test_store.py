@@ -13,9 +13,9 @@ import pytest
 from messaging import Database, Processor, Subscriptions, Tx
 from messaging.processing import GaveUp
 from messaging.records import read
-from reserve_ledger import store
 from reserve_ledger.app import service
 from reserve_ledger.commands.book_payments import book_payments
+from reserve_ledger.store.chain import lock_heads
 from testkit.service import ServiceUnderTest, record_of
 
 TEN = 10_000_000
@@ -122,13 +122,26 @@ async def test_entries_cannot_be_changed_or_removed(
             await pool.execute(statement)
 
 
-async def test_the_api_role_cannot_post(ledger: ServiceUnderTest) -> None:
-    tables = ["ledger_transaction", "posting", "account_balance", "ledger_head", "obligation"]
-    for table in [*tables, "payment_booking", "reserve_total", "reserve_head", "reserve_statement"]:
+async def test_the_api_role_cannot_book_payments_nor_read_who_else_is_here(
+    ledger: ServiceUnderTest,
+) -> None:
+    for table in ("obligation", "payment_booking"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await ledger.api.pool.execute(f"insert into {table} default values")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await ledger.api.pool.fetch("select heads from reserve_statement")
+
+
+async def test_the_api_role_cannot_post_for_a_tenant_it_does_not_act_for(
+    ledger: ServiceUnderTest,
+) -> None:
+    one, other = Tx.new_id(), Tx.new_id()
+    legs = [("1200", 5), ("2100", -5)]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        async with ledger.api.transaction([one]) as tx:
+            await enter(tx, other, legs)
+    async with ledger.api.transaction([one]) as tx:
+        await enter(tx, one, legs)
 
 
 async def test_the_database_refuses_a_debit_on_a_liability_and_amounts_out_of_range(
@@ -207,7 +220,7 @@ async def test_books_that_are_being_posted_to_are_waited_for(
 ) -> None:
     await ledger.receives(payer.succeeded(Tx.new_id(), TEN))
     async with ledger.worker.transaction() as tx:
-        await store.lock_heads(tx, [payer.tenant_id])
+        await lock_heads(tx, [payer.tenant_id])
         posting = asyncio.create_task(ledger.receives(payer.succeeded(Tx.new_id(), TEN)))
         while not (posting.done() or await ledger.worker.fetchval(WAITS)):
             await asyncio.sleep(0.005)

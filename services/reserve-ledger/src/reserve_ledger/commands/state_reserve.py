@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from messaging import Tx
-from reserve_ledger import store
 from reserve_ledger.domain import reserve
 from reserve_ledger.domain.chain import AccountKey, Head
 from reserve_ledger.settings import signer
+from reserve_ledger.store.reserve import add_to_reserve, insert_statement, lock_reserve
 
 log = structlog.get_logger()
 
@@ -18,10 +18,10 @@ async def state_reserve(tx: Tx, changes: Mapping[AccountKey, int], heads: Sequen
 
     A breach is stated, not raised: the world must hear of it, and payments must not stop.
     """
-    place = await store.lock_reserve(tx)
-    totals = await store.add_to_reserve(tx, changes)
+    place = await lock_reserve(tx)
+    totals = await add_to_reserve(tx, changes)
     stated = reserve.state(totals, heads, place, signer())
     if not stated.covered:
         log.error("reserve.breached", sequence=stated.sequence)
-    await store.insert_statement(tx, stated, heads)
+    await insert_statement(tx, stated, heads)
     tx.stage([stated])
