@@ -94,8 +94,6 @@ class TransactionPosted(LedgerEvent):
     """The caller's name for it, unique within the tenant; null where an event led to it."""
     effective_at: Moment | None = None
     """When it counts, where that is not when it was posted."""
-    metadata: dict[str, str] | None = None
-    """What the caller noted with it."""
 
 
 class ReservePosition(Shape):

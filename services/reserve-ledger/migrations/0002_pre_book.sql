@@ -19,7 +19,7 @@ create table account (
         check (code not like '2%' or credit_minor - debit_minor >= held_minor),
     constraint account_held_is_owed check (code like '2%' or held_minor = 0)
 ) with (fillfactor = 50);
-call tenant_table('account', 'select, insert, update', 'select, insert, update');
+call tenant_table('account', 'select', 'select, insert, update');
 
 insert into account (tenant_id, address, asset, code, debit_minor, credit_minor)
 select b.tenant_id, o.address, b.asset, b.account, b.debit_minor, b.credit_minor
@@ -59,80 +59,3 @@ comment on column posting.address_balance_minor is
     'the address''s balance after this line; null where it is that of the account';
 create index posting_address
     on posting (tenant_id, address, asset, sequence, line) where address is not null;
-
--- What is promised but has not moved: part of the account's held_minor until it ends.
-create table hold (
-    tenant_id uuid not null,
-    id uuid not null,
-    address account_address not null,
-    asset asset_code not null,
-    amount_minor bigint not null check (amount_minor between 1 and 1000000000000000000),
-    destination account_address not null,
-    state text not null check (state in ('pending', 'posted', 'voided', 'expired')),
-    posted_minor bigint not null default 0 check (posted_minor between 0 and amount_minor),
-    reference text check (reference ~ '^[A-Za-z0-9._:/@+=#-]{1,128}$'),
-    metadata json,
-    actor text check (length(actor) <= 200),
-    held_at timestamptz not null,
-    expires_at timestamptz check (expires_at > held_at),
-    ended_at timestamptz,
-    transaction_id uuid,
-    primary key (tenant_id, id),
-    check ((state = 'pending') = (ended_at is null)),
-    check ((state = 'posted') = (transaction_id is not null)),
-    check ((state = 'posted') = (posted_minor > 0))
-);
-create unique index hold_reference on hold (tenant_id, reference) where reference is not null;
-create index hold_pending on hold (tenant_id, address, asset) where state = 'pending';
-call tenant_table('hold', 'select, insert, update', 'select, insert, update');
-
--- The payers' credit (2500), each part with the payment it came from: their sum is the balance.
-create table lot (
-    tenant_id uuid not null,
-    id uuid not null,
-    asset asset_code not null,
-    payment_id uuid,
-    transaction_id uuid not null,
-    amount_minor bigint not null check (amount_minor between 1 and 1000000000000000000),
-    remaining_minor bigint not null check (remaining_minor between 0 and amount_minor),
-    primary key (tenant_id, id)
-) with (fillfactor = 70);
-create index lot_open on lot (tenant_id, asset, id) where remaining_minor > 0;
-create index lot_payment on lot (tenant_id, payment_id);
-call tenant_table('lot', 'select, insert, update', 'select, insert, update');
-
-create table lot_movement (
-    tenant_id uuid not null,
-    lot_id uuid not null,
-    transaction_id uuid not null,
-    amount_minor bigint not null check (amount_minor <> 0),
-    primary key (tenant_id, lot_id, transaction_id)
-);
-create index lot_movement_transaction on lot_movement (tenant_id, transaction_id);
-call tenant_table('lot_movement', 'select, insert', 'select, insert');
-
-with credit as (
-    select tenant_id, payment_id, asset, transaction_id,
-           case when reclassed then amount_minor else amount_minor - applied_minor end as minor
-    from payment_booking where state = 'booked'
-), kept as (
-    insert into lot (tenant_id, id, asset, payment_id, transaction_id, amount_minor, remaining_minor)
-    select tenant_id, payment_id, asset, payment_id, transaction_id, minor, minor
-    from credit where minor > 0
-    returning tenant_id, id, transaction_id, amount_minor
-)
-insert into lot_movement (tenant_id, lot_id, transaction_id, amount_minor)
-select tenant_id, id, transaction_id, amount_minor from kept;
-
--- Commands that come by HTTP post too: bound to their tenant by row-level security, and like everyone
--- else by the checks of 0001; what is entered they can change as little as the worker can.
-do $$
-declare
-    api_role text := current_schema() || '_api';
-begin
-    execute format('grant insert on ledger_transaction, posting to %I', api_role);
-    execute format('grant insert, update on ledger_head, account_balance to %I', api_role);
-    execute format('grant select, update on reserve_head to %I', api_role);
-    execute format('grant select, insert, update on reserve_total to %I', api_role);
-    execute format('grant insert on reserve_statement to %I', api_role);
-end $$;

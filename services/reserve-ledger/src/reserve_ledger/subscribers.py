@@ -9,9 +9,12 @@ from invoiceos_contracts.invoice_v1 import InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentConflicted, PaymentReverted, PaymentSucceeded
 from messaging import Batch, Tx, consumes
 from reserve_ledger.commands.book_payments import book_payments
+from reserve_ledger.commands.reserve_funds import reserve_funds
+from reserve_ledger.domain.reservations import FACTS
 
 
-@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided)
+@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided, *FACTS)
 async def on_money_moved(tx: Tx, events: Batch[Event]) -> None:
-    """Book it."""
-    await book_payments(tx, events)
+    """Book what came, then set apart what is asked for: what came in one poll is there for it."""
+    await book_payments(tx, [event for event in events if not isinstance(event.fact, FACTS)])
+    await reserve_funds(tx, events)

@@ -27,6 +27,8 @@ async def book_payments(tx: Tx, events: Sequence[Fact]) -> None:
     A payment is in the books at most once at any time: what is said again changes nothing, also
     when it is said under another event id.
     """
+    if not events:
+        return
     heads = await lock_heads(tx, (event.tenant_id for event in events))
     payments = _keys(events, PaymentEvent, "payment_id")
     voided = _keys(events, InvoiceVoided, "invoice_id")

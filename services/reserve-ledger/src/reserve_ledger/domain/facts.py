@@ -1,6 +1,5 @@
 """What the ledger states about a posted transaction."""
 
-import json
 from collections.abc import Iterator
 
 from invoiceos_contracts import Event
@@ -39,7 +38,6 @@ def facts_of(posted: Posted) -> Iterator[Event]:
         reverses=entry.reverses,
         reference=entry.reference,
         effective_at=entry.effective_at,
-        metadata=json.loads(entry.metadata) if entry.metadata else None,
         posted_at=posted.posted_at,
         previous_hash=posted.previous_hash,
         hash=posted.hash,
