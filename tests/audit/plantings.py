@@ -186,6 +186,24 @@ LEDGER = [
         "reserve.statements_chained",
         "update reserve_ledger.reserve_statement set heads = '[]' where sequence = 2",
     ),
+    of(
+        "reserve.no_breach_open",
+        "insert into reserve_ledger.reserve_breach"
+        " (kind, asset, difference_minor, sequence, breached_at)"
+        " values ('chain', 'PATHUSD', -1, 1, now())",
+    ),
+    of(
+        "reserve.booked_is_the_sum",
+        "update reserve_ledger.reserve_booked set booked_minor = booked_minor + 1",
+    ),
+    of(
+        "reserve.adjustments_are_posted",
+        """insert into reserve_ledger.reconciliation_break
+            (tenant_id, id, reconciliation_id, source, asset, class, severity, external_key,
+             amount_minor, account, since, why, state, closed_at, closed_because)
+        values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'stripe', 'USD', 'amount',
+                'medium', 'x#1', 1, '1300', now(), 'planted', 'closed', now(), 'adjusted')""",
+    ),
 ]
 
 INVOICES = [
@@ -289,6 +307,7 @@ PAYMENTS = [
             "ledger.bookings_follow_entries",
             "ledger.balances_explained",
             "ledger.obligations_follow_bookings",
+            "reserve.booked_is_the_sum",
         ],
     ),
     of(

@@ -196,7 +196,7 @@ async def test_a_poll_of_500_payments_is_a_handful_of_statements(
                 await book_payments(tx, batch)
                 await tx.flush()
     await database.close()
-    assert len(statements) <= 13, "\n".join(statements)
+    assert len(statements) <= 14, "\n".join(statements)
     assert await ledger.worker.fetchval("select count(*) from ledger_transaction") == 501
     writes = [s for s in statements if "account_balance" in s and "insert" in s]
     assert len(writes) == 1

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from invoiceos_contracts.base import Amount, Event, Health, Moment
+from invoiceos_contracts.base import Amount, AssetCode, Event, Health, Moment, Shape
 from invoiceos_contracts.ids import InvoiceId, PaymentId, WalletId
 
 
@@ -134,3 +134,73 @@ class ProviderPayoutFailed(ProviderPayoutEvent):
     TYPE: ClassVar[str] = "invoiceos.provider.payout_failed.v1"
 
     cause: str
+
+
+class ReserveSource(Event):
+    """Belongs to the history of one place where money is held, in one asset."""
+
+    TOPIC: ClassVar[str] = "invoiceos.provider.v1"
+    OWNER: ClassVar[str] = "provider-orchestrator"
+    KEY: ClassVar[tuple[str, str]] = ("source_id", "src")
+
+    source_id: UUID
+    """Stands for source and asset together."""
+    source: str
+    """Where: `tempo:4217:0x..` for an address, `stripe` for an account at a provider."""
+    asset: AssetCode
+
+
+class ReserveSourceObserved(ReserveSource):
+    """What is held at one place, as the place itself said: a final block, a provider's balance."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.reserve_source_observed.v1"
+
+    kind: str
+    """chain, supply (what circulates of a token we issue), provider or bank."""
+    balance_minor: int
+    deposits_minor: int | None = None
+    """All that ever came in by payments up to this moment; null where nobody can say."""
+    held_elsewhere_minor: int = 0
+    """Part of the deposits that a receive policy keeps at a guard."""
+    unannounced_minor: int = 0
+    """Part of the deposits that no payment was stated for yet: not final, or nobody's."""
+    block_number: int | None = None
+    block_hash: str | None = None
+    as_of: Moment
+    """Time of the block, or when the provider answered."""
+
+
+class StatementLine(Shape):
+    """One movement as the other side lists it."""
+
+    reference: str
+    """Names the movement there: `0x<transaction>:<log index>`, a balance transaction's id."""
+    ordinal: int = 1
+    """1, and 2, 3 ... where the statement has the same reference again."""
+    amount_minor: int
+    """Positive came in, negative went out."""
+    at: Moment
+    related: str | None = None
+    """What it is about: a charge, a capture, an address."""
+    memo: str | None = None
+    group: str | None = None
+    """The payout or batch it was part of."""
+    status: str | None = None
+    """captured, refunded, disputed, paid_out or fee, where the other side says so."""
+
+
+class ProviderStatementLinesObserved(ReserveSource):
+    """A page of the other side's own statement; pages overlap harmlessly."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.statement_lines_observed.v1"
+
+    statement: str
+    """Names the statement at its source: the days or blocks it covers."""
+    page: int
+    """1, 2, 3 ..."""
+    last_page: bool
+    starts_at: Moment
+    ends_at: Moment
+    opening_minor: int | None = None
+    closing_minor: int | None = None
+    lines: tuple[StatementLine, ...]

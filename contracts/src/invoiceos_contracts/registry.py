@@ -49,6 +49,8 @@ class TopicSpec:
     owner: str
     partitions: int
     retention_ms: int
+    compacted: bool = False
+    """Whether the newest record of each key stays for ever, and older ones go."""
 
 
 def _declared() -> Iterator[type[Event]]:
@@ -66,13 +68,20 @@ _PUBLISHED_TOPICS = frozenset(
     f"invoiceos.{aggregate}.v1"
     for aggregate in ("invoice", "wallet", "ephemeral", "payment", "payout", "ledger")
 )
-_OF_THE_PLATFORM = frozenset({"invoiceos.ledger.reserve_stated.v1"})
+_OF_THE_PLATFORM = frozenset(
+    f"invoiceos.ledger.reserve_{fact}.v1"
+    for fact in ("stated", "breached", "restored", "freeze_lifted", "reconciled")
+)
 PUBLISHED: tuple[type[Event], ...] = tuple(
     event
     for event in EVENTS.values()
     if event.TOPIC in _PUBLISHED_TOPICS and event.TYPE not in _OF_THE_PLATFORM
 )
 """Facts of tenants that leave the platform: to webhooks, and to partners' topics of events."""
+
+
+COMPACTED = frozenset({"invoiceos.ledger_head.v1"})
+"""Topics that keep the newest record of each key, however old it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +153,15 @@ def topics() -> list[TopicSpec]:
     owners = {event.TOPIC: event.OWNER for event in EVENTS.values()}
     specs = []
     for name, owner in sorted(owners.items()):
-        specs.append(TopicSpec(name, owner, partitions=6, retention_ms=30 * DAY_MS))
+        specs.append(
+            TopicSpec(
+                name,
+                owner,
+                partitions=6,
+                retention_ms=30 * DAY_MS,
+                compacted=name in COMPACTED,
+            )
+        )
         specs.append(TopicSpec(f"{name}.dlq", owner, partitions=1, retention_ms=90 * DAY_MS))
     return specs
 

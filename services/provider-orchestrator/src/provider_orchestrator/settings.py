@@ -56,6 +56,11 @@ class OrchestratorSettings(Settings):
     tempo_unmatched_after_s: Annotated[int, Field(ge=1)] = 60
     """From this age on, money at an address nobody knows is worth a look."""
 
+    tempo_issued_tokens: str = ""
+    """Those of the tokens that we issue ourselves: `ALPHAUSD,..`; their supply is watched."""
+    reserve_observe_s: Annotated[float, Field(gt=0, le=3600)] = 15.0
+    """Seconds between two looks at what is held."""
+
     @field_validator("tempo_master_address")
     @classmethod
     def _is_address(cls, value: str) -> str:
@@ -79,6 +84,19 @@ class OrchestratorSettings(Settings):
                 message = "tempo_guard_address needs tempo_master_id, to know our addresses by"
                 raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _issued_are_taken(self) -> "OrchestratorSettings":
+        unknown = self.issued - set(self.tokens.values())
+        if unknown:
+            message = f"tempo_issued_tokens names {sorted(unknown)[0]}, tempo_tokens does not"
+            raise ValueError(message)
+        return self
+
+    @property
+    def issued(self) -> frozenset[str]:
+        """Asset codes of the tokens that we issue."""
+        return frozenset(filter(None, (c.strip() for c in self.tempo_issued_tokens.split(","))))
 
     @property
     def master(self) -> bytes:

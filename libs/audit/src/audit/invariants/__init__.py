@@ -22,12 +22,14 @@ from audit.invariants.messaging import BACKBONE
 from audit.invariants.partners import PARTNERS
 from audit.invariants.payments import PAYMENTS
 from audit.invariants.records import TOPICS
+from audit.invariants.reserves import RESERVES
 from audit.invariants.tenancy import TENANCY
 from audit.invariants.wallets import WALLETS
 
 INVARIANTS: Final[tuple[Invariant, ...]] = (
     *LEDGER,
     *LEDGER_ACCOUNTS,
+    *RESERVES,
     *INVOICES,
     *PAYMENTS,
     *WALLETS,

@@ -43,6 +43,8 @@ FORWARD_SECONDS = Histogram(
 )
 _PROPAGATOR = TraceContextTextMapPropagator()
 _OPERATOR = Caller(PLATFORM, "operator", frozenset({OPERATOR}))
+_APPROVER = Caller(PLATFORM, "approver", frozenset({OPERATOR}))
+"""Another person than the operator: what one makes, the other approves."""
 Extra = list[tuple[bytes, bytes]]
 
 
@@ -57,7 +59,14 @@ class Entrance:
         self._upstreams = settings.upstreams
         self._keys = known_keys(runtime)
         self._mint = TokenMint(settings.internal_token_private_key.get_secret_value())
-        self._operator_hash = hash_of(settings.operator_token.get_secret_value())
+        self._operators = [
+            (hash_of(token), caller)
+            for token, caller in (
+                (settings.operator_token.get_secret_value(), _OPERATOR),
+                (settings.approver_token.get_secret_value(), _APPROVER),
+            )
+            if token
+        ]
         self._limits = Buckets(settings.rate_limit_per_second, settings.rate_limit_burst)
         failures = settings.failed_logins_per_minute
         self._failures = Buckets(failures / 60, max(failures, 1))
@@ -141,9 +150,10 @@ class Entrance:
         return caller
 
     async def _look_up(self, text: str, scope: Scope, now: float) -> Caller:
-        operator = self._settings.operator_token.get_secret_value()
-        if operator and hmac.compare_digest(hash_of(text), self._operator_hash):
-            return _OPERATOR
+        hashed = hash_of(text)
+        for known, caller in self._operators:
+            if hmac.compare_digest(hashed, known):
+                return caller
         if self._failures.is_empty(_address_of(scope), now):
             raise _too_many(1 / self._failures.rate)
         try:

@@ -14,12 +14,14 @@ from provider_orchestrator.workers.chain import (
     observe_balances,
     watch_tempo,
 )
+from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
 
 WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     watch_tempo,
     observe_balances,
     measure_unmatched,
+    observe_reserves,
     forget_previews,
 )
 
@@ -33,5 +35,6 @@ __all__ = [
     "look",
     "measure_unmatched",
     "observe_balances",
+    "observe_reserves",
     "watch_tempo",
 ]

@@ -41,6 +41,7 @@ def facts_of(posted: Posted) -> Iterator[Event]:
         posted_at=posted.posted_at,
         previous_hash=posted.previous_hash,
         hash=posted.hash,
+        payment_id=entry.payment_id,
     )
 
 

@@ -168,6 +168,23 @@ class Tempo:
         ]
         return block, held
 
+    async def reserves(self, number: int) -> tuple[Block, dict[str, int], dict[str, int]]:
+        """What the master holds of each token, and how much there is of those we issue.
+
+        All of it after one block; raises `Moved`.
+        """
+        s = self._settings
+        tokens = sorted(s.tokens.items(), key=lambda item: item[1])
+        issued = [(token, code) for token, code in tokens if code in s.issued]
+        calls = [_balance(token, s.master, number) for token, _ in tokens]
+        calls += [_total(token, number) for token, _ in issued]
+        before, *raw, after = await self._client.ask(_header(number), *calls, _header(number))
+        block = self._same(before, after)
+        units = [_read(mapping.quantity, answer) for answer in raw]
+        held = {code: units[n] for n, (_, code) in enumerate(tokens)}
+        supply = {code: units[len(tokens) + n] for n, (_, code) in enumerate(issued)}
+        return block, held, supply
+
     @staticmethod
     def _same(before: Any, after: Any) -> Block:
         first, second = _read(mapping.block, before), _read(mapping.block, after)
@@ -198,6 +215,11 @@ def _logs(first: int, last: int, topics: Sequence[Any]) -> Call:
 
 def _balance(token: bytes, address: bytes, number: int) -> Call:
     question = {"to": "0x" + token.hex(), "data": mapping.BALANCE_OF + mapping.word(address)[2:]}
+    return Call("eth_call", (question, hex(number)))
+
+
+def _total(token: bytes, number: int) -> Call:
+    question = {"to": "0x" + token.hex(), "data": mapping.TOTAL_SUPPLY}
     return Call("eth_call", (question, hex(number)))
 
 

@@ -11,7 +11,7 @@ from provider_orchestrator.domain.transfers import Transfer
 # keccak-256 of Transfer(address,address,uint256), TransferWithMemo(address,address,uint256,bytes32)
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 TRANSFER_WITH_MEMO = "0x57bc7354aa85aed339e000bccffabbc529466af35f0772c8f8ee1145927de7f0"
-BALANCE_OF, SYMBOL = "0x70a08231", "0x95d89b41"
+BALANCE_OF, SYMBOL, TOTAL_SUPPLY = "0x70a08231", "0x95d89b41", "0x18160ddd"
 VIRTUAL_MARK = b"\xfd" * 10
 TOKEN_PREFIX = bytes.fromhex("20c000000000000000000000")
 """How the address of every TIP-20 token begins; anyone can write a log elsewhere, only the protocol
