@@ -451,6 +451,24 @@ BULK = [
     of("bulk.orders_go_on", a_job("running", "waiting"), a_row("waiting")),
 ]
 
+SELECTOR = [
+    of(
+        "selector.log_chained",
+        'update wallet_factory.selector_log set body = body || \'{"mode": "x"}\''
+        " where invoice_id = {paid}",
+    ),
+    of(
+        "selector.log_heads_agree",
+        "update wallet_factory.selector_log_head set sequence = sequence + 1"
+        " where tenant_id = {tenant}",
+    ),
+    of(
+        "selector.labels_learned_once",
+        "insert into wallet_factory.selector_label select tenant_id, wallet_id, 3, rule, features,"
+        " true, 'x', now() from wallet_factory.selector_open limit 1",
+    ),
+]
+
 DELIVERIES = [
     of(
         "deliveries.event_for_each_endpoint",
@@ -718,6 +736,7 @@ PLANTINGS = [
     *PAYMENTS,
     *WALLETS,
     *BULK,
+    *SELECTOR,
     *DELIVERIES,
     *BACKBONE,
     *TOPICS,

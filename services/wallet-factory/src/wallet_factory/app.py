@@ -1,7 +1,7 @@
 """Composition root of wallet-factory."""
 
 from chassis.runtime import Runtime, Service
-from wallet_factory.api import router
+from wallet_factory.api import ROUTERS
 from wallet_factory.commands.register_master import register_master
 from wallet_factory.commands.skip_used_tags import skip_used_tags
 from wallet_factory.domain.configured import rails_of
@@ -9,6 +9,7 @@ from wallet_factory.domain.tempo import TempoRail
 from wallet_factory.queries import TRACED
 from wallet_factory.settings import WalletFactorySettings, settings
 from wallet_factory.subscribers import SUBSCRIPTIONS
+from wallet_factory.workers import WORKERS
 
 
 async def prepare(runtime: Runtime) -> None:
@@ -22,8 +23,9 @@ async def prepare(runtime: Runtime) -> None:
 service = Service(
     name="wallet-factory",
     settings=WalletFactorySettings,
-    routers=[router],
+    routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
+    workers=WORKERS,
     prepare=prepare,
     traced=TRACED,
     restored=skip_used_tags,

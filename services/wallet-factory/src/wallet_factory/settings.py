@@ -27,8 +27,18 @@ class WalletFactorySettings(Settings):
     tempo_tag_key: SecretStr
     """Key of the address permutation: 32 bytes, hexadecimal. It may never change for a master."""
 
+    small_amounts: Annotated[Mapping[str, int], NoDecode] = {}
+    """Up to these minor units, `USD=5000,EUR=5000`, an invoice to an unknown payer is small: its
+    wallet is ephemeral by rule, whatever the model says."""
     psp_assets: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = {}
     """What each payment service provider takes, `stripe=USD+EUR,paypal=USD`; for the rail `psp`."""
+
+    @field_validator("small_amounts", mode="before")
+    @classmethod
+    def _split_small_amounts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return dict(pair.strip().split("=", 1) for pair in value.split(",") if pair.strip())
 
     @field_validator("psp_assets", mode="before")
     @classmethod

@@ -23,6 +23,7 @@ from audit.invariants.partners import PARTNERS
 from audit.invariants.payments import PAYMENTS
 from audit.invariants.records import TOPICS
 from audit.invariants.reserves import RESERVES
+from audit.invariants.selector import SELECTOR
 from audit.invariants.tenancy import TENANCY
 from audit.invariants.wallets import WALLETS
 
@@ -34,6 +35,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     *PAYMENTS,
     *WALLETS,
     *BULK,
+    *SELECTOR,
     *DELIVERIES,
     *PARTNERS,
     *BACKBONE,

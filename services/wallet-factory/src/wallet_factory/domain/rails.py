@@ -64,6 +64,11 @@ class RailChoice:
     skipped: tuple[Skipped, ...]
 
     @property
+    def rail_name(self) -> str | None:
+        """The name of the rail that was taken."""
+        return self.rail.name if self.rail else None
+
+    @property
     def failure(self) -> str:
         """Why none was taken, as one code; that of all rails where they agree."""
         reasons = {item.reason for item in self.skipped}

@@ -18,8 +18,9 @@ from invoiceos_contracts.wallet_v1 import (
     WalletSecretsDestroyed,
 )
 from wallet_factory.domain.health import Circuit
-from wallet_factory.domain.mode import WITHOUT_ADDRESS, ModeChoice, choose_mode
+from wallet_factory.domain.mode import WITHOUT_ADDRESS, ModeChoice
 from wallet_factory.domain.rails import RAIL_RULE, Rail, RailChoice, choose_rail
+from wallet_factory.domain.selector import Selection, Selector, select
 
 TTL_S_MAX = 10 * 366 * 24 * 3600
 """Ten years: what a date can hold and an invoice can mean."""
@@ -63,6 +64,8 @@ class Decision:
     choice: RailChoice
     failure: str | None
     """Why there is no wallet; None where there is one."""
+    selection: Selection
+    """Everything the mode was chosen by; the rail may have had the last word."""
 
     @property
     def rail(self) -> Rail | None:
@@ -98,9 +101,17 @@ class Wallet:
     expires_at: datetime
 
 
-def decide(request: InvoiceIssuing, rails: Sequence[Rail], circuits: Sequence[Circuit]) -> Decision:
+def decide(
+    request: InvoiceIssuing,
+    rails: Sequence[Rail],
+    circuits: Sequence[Circuit],
+    selector: Selector,
+    *,
+    now: datetime,
+) -> Decision:
     """Choose mode and rail, or say why the invoice cannot have a wallet now."""
-    mode = choose_mode(request.selector, request.wallet)
+    selection = select(request, selector, (request.due_at - now).days)
+    mode = selection.choice
     choice = choose_rail(rails, circuits, request.asset, mode.mode)
     if choice.rail is not None and choice.rail.chain_id is None and request.wallet.mode is None:
         mode = WITHOUT_ADDRESS
@@ -108,7 +119,7 @@ def decide(request: InvoiceIssuing, rails: Sequence[Rail], circuits: Sequence[Ci
     window = request.wallet.watch_window_s
     if not (0 < request.wallet.ttl_s <= TTL_S_MAX and 0 <= window <= TTL_S_MAX):
         failure = "ttl_out_of_range"
-    return Decision(request, mode, choice, failure)
+    return Decision(request, mode, choice, failure, selection)
 
 
 def make_wallet(
