@@ -1,8 +1,25 @@
 """Which facts this service acts on."""
 
+from collections.abc import Mapping
+
 from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying
+from invoiceos_contracts.invoice_v1 import (
+    InvoiceClosed,
+    InvoiceEvent,
+    InvoiceIssued,
+    InvoiceLatePayment,
+    InvoiceOverpaid,
+    InvoicePaid,
+    InvoicePartiallyPaid,
+    InvoicePaymentReversed,
+    InvoiceReopened,
+    InvoiceVoided,
+)
 from invoiceos_contracts.wallet_v1 import WalletReady
-from messaging import Batch, Tx, consumes
+from messaging import Batch, TimerHandler, Tx, consumes
+from provider_orchestrator.commands.create_intents import EXPIRY
+from provider_orchestrator.commands.follow_intents import expire_intents
+from provider_orchestrator.commands.follow_invoices import follow_invoices
 from provider_orchestrator.commands.request_balances import request_balances
 from provider_orchestrator.commands.watch_wallets import watch_wallets
 from provider_orchestrator.settings import settings
@@ -18,4 +35,20 @@ async def on_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDestroying])
     await request_balances(tx, events)
 
 
-SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying)
+@consumes(
+    InvoiceIssued,
+    InvoiceVoided,
+    InvoiceReopened,
+    InvoiceClosed,
+    InvoicePartiallyPaid,
+    InvoicePaid,
+    InvoiceOverpaid,
+    InvoicePaymentReversed,
+    InvoiceLatePayment,
+)
+async def on_invoice(tx: Tx, events: Batch[InvoiceEvent]) -> None:
+    await follow_invoices(tx, events)
+
+
+SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying, on_invoice)
+TIMERS: Mapping[str, TimerHandler] = {EXPIRY: expire_intents}

@@ -54,7 +54,7 @@ def _table() -> Iterator[Route]:
         "invoice": ["customers", "invoices", "issuer-profile"],
         "ephemeral-manager": ["wallets/ephemeral", "certificates"],
         "wallet-factory": ["wallets"],
-        "provider-orchestrator": ["providers", "payments", "routing"],
+        "provider-orchestrator": ["providers", "payments", "payment-intents", "routing"],
         "reserve-ledger": ["ledger", "reserves"],
         "notification": ["webhook-endpoints", "webhook-deliveries", "notifications"],
     }
@@ -64,6 +64,7 @@ def _table() -> Iterator[Route]:
     yield Route(BULK, "ephemeral-manager", body_bytes_max=BULK_BYTES_MAX)
     yield Route("/api/v1/payment-links", "invoice", public=True)
     yield Route("/pay", "invoice", public=True)
+    yield Route("/api/v1/webhooks/circle", "provider-orchestrator", public=True)
     for provider in ("stripe", "paypal"):
         path = f"/api/v1/webhooks/{provider}"
         yield Route(path, "provider-orchestrator", public=True)

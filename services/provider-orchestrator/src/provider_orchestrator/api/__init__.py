@@ -1,5 +1,11 @@
 """Payments, providers and routing over HTTP."""
 
-from provider_orchestrator.api import payments, providers, routing
+from provider_orchestrator.api import intents, payments, providers, routing, webhooks
 
-ROUTERS = (payments.router, providers.router, routing.router, payments.webhooks)
+ROUTERS = (
+    intents.router,
+    payments.router,
+    providers.router,
+    routing.router,
+    webhooks.router,
+)

@@ -1,7 +1,7 @@
 """Payments over HTTP."""
 
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
@@ -13,13 +13,10 @@ from chassis.strict_json import StrictRoute
 from invoiceos_contracts.base import MAX_MINOR
 from invoiceos_contracts.ids import InvoiceId, PaymentId
 from provider_orchestrator.commands.refund_payment import RefundRequest, refund_payment
-from provider_orchestrator.errors import ProviderNotConfigured
 from provider_orchestrator.queries import payments as queries
 from provider_orchestrator.queries.payments import PaymentView
 
 router = APIRouter(route_class=StrictRoute)
-# Providers send what they like, so their bodies are not read before somebody knows what they mean.
-webhooks = APIRouter()
 
 
 class PaymentState(StrEnum):
@@ -86,15 +83,3 @@ async def post_refund(
         RefundRequest(caller.tenant_id, payment_id),
         answer=lambda _: None,
     )
-
-
-@webhooks.post("/api/v1/webhooks/stripe", response_model=None, status_code=404)
-async def post_stripe_webhook() -> NoReturn:
-    """Stripe reports something; nobody here works with Stripe."""
-    raise ProviderNotConfigured("Stripe is not configured; remove this webhook endpoint there")
-
-
-@webhooks.post("/api/v1/webhooks/paypal", response_model=None, status_code=404)
-async def post_paypal_webhook() -> NoReturn:
-    """PayPal reports something; nobody here works with PayPal."""
-    raise ProviderNotConfigured("PayPal is not configured; remove this webhook endpoint there")

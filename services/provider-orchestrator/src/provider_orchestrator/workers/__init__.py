@@ -14,6 +14,7 @@ from provider_orchestrator.workers.chain import (
     observe_balances,
     watch_tempo,
 )
+from provider_orchestrator.workers.payments import collect_payments, probe_providers
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
 
@@ -23,6 +24,8 @@ WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     measure_unmatched,
     observe_reserves,
     forget_previews,
+    collect_payments,
+    probe_providers,
 )
 
 __all__ = [
