@@ -105,6 +105,19 @@ LEDGER = [
         "ledger.balances_are_sums",
         "update reserve_ledger.account_balance set debit_minor = debit_minor + 5,"
         " credit_minor = credit_minor + 5 where tenant_id = {tenant} and account = '1200'",
+        also=["ledger.addresses_make_up_codes"],
+    ),
+    of(
+        "ledger.addresses_make_up_codes",
+        "update reserve_ledger.account set debit_minor = debit_minor + 5,"
+        " credit_minor = credit_minor + 5 where tenant_id = {tenant} and address = 'treasury'",
+    ),
+    of(
+        "ledger.reservations_follow_entries",
+        "insert into reserve_ledger.reservation (tenant_id, id, purpose, state, asset,"
+        " amount_minor, taken_from, transaction_id, ended_by)"
+        " values ({tenant}, {stranger}, 'payout', 'released', 'PATHUSD', 5, '2100',"
+        " {stranger}, {stranger})",
     ),
     of(
         "ledger.running_balances",

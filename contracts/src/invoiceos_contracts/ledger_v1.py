@@ -70,6 +70,13 @@ class Posting(Shape):
     amount: Amount
 
 
+class PlacedPosting(Posting):
+    """One leg, with the address that refines its account."""
+
+    address: str | None = None
+    """For example `merchant:available:shop-7`; null in events from before there were addresses."""
+
+
 class TransactionPosted(LedgerEvent):
     """A transaction was posted: its legs sum to zero per asset."""
 
@@ -77,11 +84,17 @@ class TransactionPosted(LedgerEvent):
 
     invoice_id: InvoiceId | None
     cause_event_id: UUID
-    postings: tuple[Posting, ...]
+    postings: tuple[PlacedPosting, ...]
     posted_at: Moment
     previous_hash: str
     hash: str
     """SHA-256 over the previous hash and the canonical transaction, hexadecimal."""
+    reverses: TransactionId | None = None
+    """The transaction that this one undoes."""
+    reference: str | None = None
+    """The caller's name for it, unique within the tenant; null where an event led to it."""
+    effective_at: Moment | None = None
+    """When it counts, where that is not when it was posted."""
     payment_id: PaymentId | None = None
 
 

@@ -13,12 +13,15 @@ from reserve_ledger.commands.book_payments import book_payments
 from reserve_ledger.commands.import_statements import import_pages
 from reserve_ledger.commands.note_references import note_references
 from reserve_ledger.commands.observe_sources import observe_sources
+from reserve_ledger.commands.reserve_funds import reserve_funds
+from reserve_ledger.domain.reservations import FACTS
 
 
-@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided)
+@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided, *FACTS)
 async def on_money_moved(tx: Tx, events: Batch[Event]) -> None:
-    """Book it."""
-    await book_payments(tx, events)
+    """Book what came, then set apart what is asked for: what came in one poll is there for it."""
+    await book_payments(tx, [event for event in events if not isinstance(event.fact, FACTS)])
+    await reserve_funds(tx, events)
     await note_references(tx, events)
 
 

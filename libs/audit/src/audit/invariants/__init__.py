@@ -17,6 +17,7 @@ from audit.invariants.bulk import BULK
 from audit.invariants.deliveries import DELIVERIES
 from audit.invariants.invoices import INVOICES
 from audit.invariants.ledger import LEDGER
+from audit.invariants.ledger_accounts import LEDGER_ACCOUNTS
 from audit.invariants.messaging import BACKBONE
 from audit.invariants.partners import PARTNERS
 from audit.invariants.payments import PAYMENTS
@@ -28,6 +29,7 @@ from audit.invariants.wallets import WALLETS
 
 INVARIANTS: Final[tuple[Invariant, ...]] = (
     *LEDGER,
+    *LEDGER_ACCOUNTS,
     *RESERVES,
     *INVOICES,
     *PAYMENTS,

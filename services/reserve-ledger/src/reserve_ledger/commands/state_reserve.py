@@ -9,11 +9,11 @@ from invoiceos_contracts import PLATFORM, Event
 from invoiceos_contracts.ledger_v1 import ReserveBreached, ReserveRestored, ReserveStated
 from messaging import Tx
 from messaging.failpoints import failpoint
-from reserve_ledger import store
 from reserve_ledger.domain import reserve, sources
 from reserve_ledger.domain.chain import AccountKey, Head
 from reserve_ledger.settings import settings, signer
 from reserve_ledger.store import sources as observed
+from reserve_ledger.store.reserve import add_to_reserve, insert_statement, lock_reserve
 
 log = structlog.get_logger()
 DIFFERENCE = Gauge(
@@ -28,11 +28,11 @@ async def state_reserve(tx: Tx, changes: Mapping[AccountKey, int], heads: Sequen
 
     A breach is stated, not raised: the world must hear of it, and payments must not stop.
     """
-    place = await store.lock_reserve(tx)
-    totals = await store.add_to_reserve(tx, changes)
+    place = await lock_reserve(tx)
+    totals = await add_to_reserve(tx, changes)
     view = await observed.select_view(tx)
     stated = reserve.state(totals, heads, place, signer(), view)
-    await store.insert_statement(tx, stated, heads)
+    await insert_statement(tx, stated, heads)
     if stated.observed:
         await observed.insert_observed(tx, stated)
     tx.stage([stated])

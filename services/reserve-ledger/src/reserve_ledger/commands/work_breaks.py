@@ -6,12 +6,12 @@ from uuid import UUID
 
 from messaging import Refusal, Tx
 from messaging.failpoints import failpoint
-from reserve_ledger import store as books
 from reserve_ledger.commands.post_transactions import post_transactions
-from reserve_ledger.domain.books import Entry
 from reserve_ledger.domain.breaks import ADJUSTED, Action, Worked, legs_of, worked
+from reserve_ledger.domain.entries import Entry
 from reserve_ledger.errors import BreakNotFound
 from reserve_ledger.store import breaks as store
+from reserve_ledger.store import chain as books
 from reserve_ledger.store.breaks import Approved
 
 AT_ONCE = 100

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from reserve_ledger.domain.templates import Leg, Legs, Template
+from reserve_ledger.domain.catalogue import Leg, Legs, Template
 from reserve_ledger.errors import BreakNotInState, MakerCannotApprove
 
 ADJUSTED: Final = Template("reconciliation_adjusted", 1)
