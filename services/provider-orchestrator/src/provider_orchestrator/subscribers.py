@@ -1,8 +1,10 @@
 """Which facts this service acts on."""
 
 from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying
+from invoiceos_contracts.ledger_v1 import FundsReservationRefused, FundsReserved
 from invoiceos_contracts.wallet_v1 import WalletReady
 from messaging import Batch, Tx, consumes
+from provider_orchestrator.commands.follow_reservations import follow_reservations
 from provider_orchestrator.commands.request_balances import request_balances
 from provider_orchestrator.commands.watch_wallets import watch_wallets
 from provider_orchestrator.settings import settings
@@ -18,4 +20,9 @@ async def on_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDestroying])
     await request_balances(tx, events)
 
 
-SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying)
+@consumes(FundsReserved, FundsReservationRefused)
+async def on_reservation(tx: Tx, events: Batch[FundsReserved | FundsReservationRefused]) -> None:
+    await follow_reservations(tx, events)
+
+
+SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying, on_reservation)

@@ -1,5 +1,12 @@
-"""Payments, providers and routing over HTTP."""
+"""Payments, refunds, payouts, providers and routing over HTTP."""
 
-from provider_orchestrator.api import payments, providers, routing
+from provider_orchestrator.api import payments, payouts, providers, refunds, routing
 
-ROUTERS = (payments.router, providers.router, routing.router, payments.webhooks)
+ROUTERS = (
+    payments.router,
+    refunds.router,
+    payouts.router,
+    providers.router,
+    routing.router,
+    payments.webhooks,
+)
