@@ -38,7 +38,7 @@ async def settle_invoices(tx: Tx, events: Sequence[Received[Any]]) -> None:
 
 
 async def save_money(tx: Tx, changed: Sequence[tuple[Invoice, Invoice]]) -> None:
-    """Store where invoices stand, and the payments, bookings and returns that are new or changed."""
+    """Store where invoices stand, and payments, bookings and returns that are new or changed."""
     await store.update_states(tx, [after for _, after in changed])
     await store.upsert_payments(
         tx,

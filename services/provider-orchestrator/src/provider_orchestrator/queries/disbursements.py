@@ -98,7 +98,8 @@ class PolicyView(BaseModel):
 _DISBURSEMENT = """
     d.*, coalesce((select array_agg(a.approver order by a.decided_at, a.id) from approval as a
                    where a.tenant_id = d.tenant_id and a.verdict = 'approved'
-                     and (a.disbursement_id = d.id or a.batch_id = d.batch_id)), '{}') as approved_by
+                     and (a.disbursement_id = d.id or a.batch_id = d.batch_id)), '{}')
+        as approved_by
 """
 _BATCH = """
     b.*, coalesce((select array_agg(a.approver order by a.decided_at, a.id) from approval as a
