@@ -55,6 +55,22 @@ OF_PAID = f"""tenant_id = {{tenant}} and sequence = (
     select sequence from reserve_ledger.ledger_transaction
     where invoice_id = {{paid}} and {BOOKED})"""
 
+INTENT, ATTEMPT = "'00000000-0000-7000-8000-0000000000a1'", "'00000000-0000-7000-8000-0000000000a2'"
+COLLECTED = (
+    f"""insert into provider_orchestrator.payment_intent (tenant_id, id, state, amount_minor, asset,
+        manual_capture, description, expires_at, created_by, created_at, updated_at)
+    values ({{tenant}}, {INTENT}, 'submitted', 100, 'USD', false, 'x', now(), 'x', now(), now())""",
+    f"""insert into provider_orchestrator.payment_share (tenant_id, intent_id, payment_id,
+        invoice_id, wallet_id, place, amount_minor, due_minor)
+    values ({{tenant}}, {INTENT}, gen_random_uuid(), {{unpaid}}, gen_random_uuid(), 1, 100, 100)""",
+    f"""insert into provider_orchestrator.payment_attempt (tenant_id, id, intent_id, kind, number,
+        provider, rail, decision_id, key, order_body, amount_minor, asset, state, created_at,
+        updated_at)
+    values ({{tenant}}, {ATTEMPT}, {INTENT}, 'collect', 1, 'x', 'card', gen_random_uuid(),
+        gen_random_uuid(), jsonb_build_object(), 100, 'USD', 'sent', now(), now())""",
+)
+"""A payment that is under way."""
+
 OF_PARTIAL = OF_PAID.replace("{paid}", "{partial}")
 REWRITTEN = ["ledger.running_balances", "ledger.chain_recomputed"]
 UNBALANCED = [
@@ -286,6 +302,22 @@ PAYMENTS = [
         "update provider_orchestrator.payment set reference = (select reference"
         " from provider_orchestrator.payment where invoice_id = {paid})"
         " where invoice_id = {theirs}",
+    ),
+    of(
+        "payments.captures_are_payments",
+        *COLLECTED,
+        f"update provider_orchestrator.payment_attempt set state = 'captured',"
+        f" captured_minor = 100, captured_asset = 'USD' where id = {ATTEMPT}",
+    ),
+    of(
+        "payments.one_lease",
+        *COLLECTED,
+        f"update provider_orchestrator.payment_share set live = false where intent_id = {INTENT}",
+    ),
+    of(
+        "payments.failover_after_an_end",
+        *COLLECTED,
+        f"update provider_orchestrator.payment_attempt set number = 2 where id = {ATTEMPT}",
     ),
     of(
         "payments.booked",

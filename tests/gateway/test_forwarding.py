@@ -27,6 +27,7 @@ ROUTES = [
     ("/api/v1/certificates/inv_1", "ephemeral-manager", ""),
     ("/api/v1/providers/health", "provider-orchestrator", ""),
     ("/api/v1/payments/pay_1", "provider-orchestrator", ""),
+    ("/api/v1/payment-intents/pin_1/capture", "provider-orchestrator", ""),
     ("/api/v1/ledger/accounts", "reserve-ledger", ""),
     ("/api/v1/reserves/reconcile", "reserve-ledger", ""),
     ("/api/v1/webhook-endpoints", "notification", ""),
@@ -45,6 +46,7 @@ PUBLIC = [
     ("/pay", "invoice", ""),
     ("/api/v1/webhooks/stripe", "provider-orchestrator", ""),
     ("/api/v1/webhooks/paypal", "provider-orchestrator", ""),
+    ("/api/v1/webhooks/circle", "provider-orchestrator", ""),
     ("/api/webhooks/stripe", "provider-orchestrator", "/api/v1/webhooks/stripe"),
     ("/api/webhooks/paypal", "provider-orchestrator", "/api/v1/webhooks/paypal"),
 ]

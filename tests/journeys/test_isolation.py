@@ -1,5 +1,6 @@
 """One tenant never sees another: over every route there is, and by raw SQL as the api role."""
 
+import asyncio
 import re
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -18,6 +19,10 @@ BODIES = {
     "PATCH /api/v1/invoices/{invoice_id}": {"reference": "x"},
     "PATCH /api/v1/webhook-endpoints/{endpoint_id}": {"description": "x"},
     "POST /api/v1/invoices/{invoice_id}/void": {"reason": "x"},
+    "POST /api/v1/payments/unknown/{attempt_id}/resolve": {
+        "outcome": "not_captured",
+        "reason": "x",
+    },
     "POST /api/v1/wallets/ephemeral/{wallet_id}/extend": {"until": "2030-01-01T00:00:00Z"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/hold": {"reason": "x"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/release": {"reason": "x"},
@@ -60,6 +65,8 @@ async def belongings(platform) -> dict[str, str]:
     decision = await platform.client.post("/api/v1/routing/preview", PAYMENT)
     row = {"reference": "isolated", "amount": {"amount_minor": 100, "asset": "USD"}}
     order = await platform.client.post("/api/v1/wallets/ephemeral/bulk", {"rows": [row]})
+    open_id, _ = await platform.issue(an_invoice("Open", 10_000))
+    intent = await _collected(platform, encode("inv", open_id))
     (booked,) = await platform.sql(
         "select cause_event_id from reserve_ledger.ledger_transaction where id = $1",
         decode("txn", transactions[0]["id"]),
@@ -76,6 +83,9 @@ async def belongings(platform) -> dict[str, str]:
         "refund_id": encode("rfd", uuid4()),
         "version": rules["version"],
         "decision_id": decision["id"],
+        "intent_id": intent["id"],
+        # Only a write asks for one, and none is unknown for a day here.
+        "attempt_id": encode("pat", open_id),
         "job_id": order["job_id"],
         "event_id": str(booked["cause_event_id"]),
         "invoice_id": encode("inv", invoice_id),
@@ -88,6 +98,18 @@ async def belongings(platform) -> dict[str, str]:
         "key_id": key["id"],
         "api_key_id": key["id"],
     }
+
+
+async def _collected(platform, invoice_id: str) -> dict[str, str]:
+    """An intent, as soon as the orchestrator has heard of the invoice."""
+    async with asyncio.timeout(30):
+        while True:
+            body = {"invoices": [{"invoice_id": invoice_id}]}
+            status, answer, _ = await platform.client.call("POST", "/api/v1/payments", body)
+            if status == 201:
+                return answer
+            assert answer["code"] == "invoice_not_found", answer
+            await asyncio.sleep(0.05)
 
 
 async def routes(platform) -> list[tuple[str, str]]:

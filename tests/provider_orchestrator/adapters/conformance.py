@@ -282,7 +282,7 @@ class Conformance:
         for one in forged:
             with pytest.raises(NotAuthentic):
                 await listening.hint(one)
-        if stage.signs_time:
-            stage.sandbox.advance(301)
+        if stage.old_after_s:
+            stage.sandbox.advance(stage.old_after_s)
             with pytest.raises(NotAuthentic):
                 await listening.hint(webhook)

@@ -172,8 +172,8 @@ class Stage:
     captures = ""
     refunds: str
     key_lives_s: float
-    signs_time = True
-    """Whether a webhook's signature tells when it was made."""
+    old_after_s: float
+    """Age from which on a webhook is not believed any more."""
 
     def __init__(self, sandbox: Sandbox, wire: Wire, session: aiohttp.ClientSession) -> None:
         self.sandbox = sandbox

@@ -6,7 +6,7 @@ from provider_orchestrator.commands.observe_health import TEMPO
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store.providers import insert_health
 from provider_orchestrator.store.traced import TRACED
-from provider_orchestrator.subscribers import SUBSCRIPTIONS
+from provider_orchestrator.subscribers import SUBSCRIPTIONS, TIMERS
 from provider_orchestrator.workers import WORKERS
 
 
@@ -21,6 +21,7 @@ service = Service(
     settings=OrchestratorSettings,
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
+    timers=TIMERS,
     workers=WORKERS,
     prepare=prepare,
     traced=TRACED,

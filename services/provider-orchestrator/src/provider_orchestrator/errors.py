@@ -153,3 +153,83 @@ class PolicyNotFound(Refusal):
     code = "approval_policy_not_found"
     kind = Kind.NOT_FOUND
     title = "There is no such version of the approval policy"
+
+
+class InvoiceUnknown(Refusal):
+    """No such invoice is known here, or it was never issued."""
+
+    code = "invoice_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no issued invoice with this id"
+
+
+class InvoiceNotPayable(Refusal):
+    """It asks for nothing more."""
+
+    code = "invoice_not_payable"
+    kind = Kind.CONFLICT
+    title = "This invoice cannot be paid now"
+
+
+class AmountAboveDue(Refusal):
+    """More than the invoice asks for."""
+
+    code = "amount_above_due"
+    kind = Kind.INVALID
+    title = "The amount is more than the invoice asks for"
+
+
+class PaymentUnderWay(Refusal):
+    """Something else may still take the money."""
+
+    code = "payment_under_way"
+    kind = Kind.CONFLICT
+    title = "Another payment of this invoice is under way"
+
+
+class IntentNotFound(Refusal):
+    """No such intent, or another tenant's."""
+
+    code = "payment_intent_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no payment intent with this id"
+
+
+class AttemptNotFound(Refusal):
+    """No such attempt, or another tenant's."""
+
+    code = "payment_attempt_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no attempt with this id"
+
+
+class AmountAboveAuthorized(Refusal):
+    """More than the payer agreed to."""
+
+    code = "amount_above_authorized"
+    kind = Kind.INVALID
+    title = "The amount is more than was authorised"
+
+
+class NotForPeople(Refusal):
+    """It is not unknown, or not for long enough."""
+
+    code = "outcome_not_for_people"
+    kind = Kind.CONFLICT
+    title = "Only an outcome that is unknown for a day is decided by a person"
+
+
+class WebhookNotAuthentic(Refusal):
+    """The signature is wrong, missing or too old."""
+
+    code = "webhook_not_authentic"
+    kind = Kind.UNAUTHENTICATED
+    title = "The signature of this webhook is not the provider's"
+
+
+class ProviderUnreachable(Refusal):
+    """What its webhooks are verified with cannot be had now."""
+
+    code = "provider_unreachable"
+    kind = Kind.UNAVAILABLE
+    title = "The signature cannot be verified now; send the webhook again"

@@ -55,7 +55,7 @@ def _table() -> Iterator[Route]:
         "ephemeral-manager": ["wallets/ephemeral", "certificates"],
         "wallet-factory": ["wallets"],
         "provider-orchestrator": [
-            *("providers", "payments", "routing"),
+            *("providers", "payments", "payment-intents", "routing"),
             *("payouts", "payout-batches", "approval-policies"),
         ],
         "reserve-ledger": ["ledger", "reserves"],
@@ -67,6 +67,7 @@ def _table() -> Iterator[Route]:
     yield Route(BULK, "ephemeral-manager", body_bytes_max=BULK_BYTES_MAX)
     yield Route("/api/v1/payment-links", "invoice", public=True)
     yield Route("/pay", "invoice", public=True)
+    yield Route("/api/v1/webhooks/circle", "provider-orchestrator", public=True)
     for provider in ("stripe", "paypal"):
         path = f"/api/v1/webhooks/{provider}"
         yield Route(path, "provider-orchestrator", public=True)

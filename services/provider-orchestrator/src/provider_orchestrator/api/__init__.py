@@ -1,12 +1,21 @@
 """Payments, refunds, payouts, providers and routing over HTTP."""
 
-from provider_orchestrator.api import payments, payouts, providers, refunds, routing
+from provider_orchestrator.api import (
+    intents,
+    payments,
+    payouts,
+    providers,
+    refunds,
+    routing,
+    webhooks,
+)
 
 ROUTERS = (
+    intents.router,
     payments.router,
     refunds.router,
     payouts.router,
     providers.router,
     routing.router,
-    payments.webhooks,
+    webhooks.router,
 )

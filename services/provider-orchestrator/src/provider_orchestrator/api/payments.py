@@ -1,7 +1,7 @@
 """Payments over HTTP."""
 
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
@@ -9,13 +9,10 @@ from chassis.auth import Caller, needs
 from chassis.http import Cursor, Limit, Page, Reading, after, cursor_of
 from chassis.strict_json import StrictRoute
 from invoiceos_contracts.ids import InvoiceId, PaymentId
-from provider_orchestrator.errors import ProviderNotConfigured
 from provider_orchestrator.queries import payments as queries
 from provider_orchestrator.queries.payments import PaymentView
 
 router = APIRouter(route_class=StrictRoute)
-# Providers send what they like, so their bodies are not read before somebody knows what they mean.
-webhooks = APIRouter()
 
 
 class PaymentState(StrEnum):
@@ -58,15 +55,3 @@ async def get_payment(
 ) -> PaymentView:
     """One payment."""
     return await queries.payment_of(tx, caller.tenant_id, payment_id)
-
-
-@webhooks.post("/api/v1/webhooks/stripe", response_model=None, status_code=404)
-async def post_stripe_webhook() -> NoReturn:
-    """Stripe reports something; nobody here works with Stripe."""
-    raise ProviderNotConfigured("Stripe is not configured; remove this webhook endpoint there")
-
-
-@webhooks.post("/api/v1/webhooks/paypal", response_model=None, status_code=404)
-async def post_paypal_webhook() -> NoReturn:
-    """PayPal reports something; nobody here works with PayPal."""
-    raise ProviderNotConfigured("PayPal is not configured; remove this webhook endpoint there")

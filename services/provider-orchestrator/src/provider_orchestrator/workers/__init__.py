@@ -15,6 +15,7 @@ from provider_orchestrator.workers.chain import (
     watch_tempo,
 )
 from provider_orchestrator.workers.disbursing import disburse
+from provider_orchestrator.workers.payments import collect_payments, probe_providers
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
 
@@ -25,6 +26,8 @@ WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     observe_reserves,
     forget_previews,
     disburse,
+    collect_payments,
+    probe_providers,
 )
 
 __all__ = [
