@@ -356,6 +356,34 @@ PAYMENTS = [
     ),
 ]
 
+OUT = (
+    "tenant_id, id, kind, amount_minor, asset, rail, destination, requested_by, approvals_needed,"
+    " approvals_given, key, created_at, updated_at, state"
+)
+OUT_VALUES = "1, 'PATHUSD', 'tempo', '{}', 'maker'"
+DISBURSEMENTS = [
+    of(
+        "disbursements.refunds_are_counted",
+        f"insert into provider_orchestrator.disbursement ({OUT}, payment_id, invoice_id, source,"
+        f" provider) select tenant_id, {{stranger}}, 'refund', {OUT_VALUES}, 0, 0, {{stranger}},"
+        " now(), now(), 'requested', id, invoice_id, 'merchant', 'tempo'"
+        " from provider_orchestrator.payment where invoice_id = {paid}",
+    ),
+    of(
+        "disbursements.agreed_to_by_others",
+        f"insert into provider_orchestrator.disbursement ({OUT}, reference, approved_at)"
+        f" values ({{tenant}}, {{stranger}}, 'payout', {OUT_VALUES}, 1, 1, {{stranger}}, now(),"
+        " now(), 'requested', 'r', now())",
+    ),
+    of(
+        "disbursements.batches_count_their_lines",
+        "insert into provider_orchestrator.payout_batch (tenant_id, id, reference, lines,"
+        " lines_hash, totals, requested_by, approvals_needed, state, created_at, updated_at)"
+        " values ({tenant}, {stranger}, 'b', 2, sha256('x'), '{}', 'maker', 0, 'approved', now(),"
+        " now())",
+    ),
+]
+
 WALLETS = [
     of(
         "wallets.one_for_each_invoice",
@@ -766,6 +794,7 @@ PLANTINGS = [
     *LEDGER,
     *INVOICES,
     *PAYMENTS,
+    *DISBURSEMENTS,
     *WALLETS,
     *BULK,
     *SELECTOR,

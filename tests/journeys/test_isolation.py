@@ -3,6 +3,7 @@
 import asyncio
 import re
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -25,6 +26,16 @@ BODIES = {
     "POST /api/v1/wallets/ephemeral/{wallet_id}/extend": {"until": "2030-01-01T00:00:00Z"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/hold": {"reason": "x"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/release": {"reason": "x"},
+    "POST /api/v1/payments/{payment_id}/refunds/{refund_id}/reject": {"reason": "x"},
+    "POST /api/v1/payouts/{payout_id}/reject": {"reason": "x"},
+    "POST /api/v1/payout-batches/{batch_id}/approve": {"lines_hash": "0" * 64},
+    "POST /api/v1/payout-batches/{batch_id}/reject": {"lines_hash": "0" * 64, "reason": "x"},
+}
+LINE = {
+    "amount_minor": 100,
+    "asset": "PATHUSD",
+    "rail": "tempo",
+    "destination": {"address": "0x" + "ab" * 20},
 }
 PUBLIC = re.compile(r"^/api/v1/(payment-links|webhooks/|tenants|providers|reserves|certificates)")
 OPERATORS = re.compile(r"^/api/v1/(partners|operations)\b")
@@ -60,7 +71,16 @@ async def belongings(platform) -> dict[str, str]:
         "select cause_event_id from reserve_ledger.ledger_transaction where id = $1",
         decode("txn", transactions[0]["id"]),
     )
+    payout = await platform.client.post("/api/v1/payouts", {"reference": "mine", **LINE})
+    lines = [{"reference": "my line", **LINE}]
+    batch = await platform.client.post(
+        "/api/v1/payout-batches", {"reference": "my batch", "lines": lines}
+    )
     return {
+        "payout_id": payout["id"],
+        "batch_id": batch["id"],
+        # No route reads a refund by its id; whoever decides on one has the payment too.
+        "refund_id": encode("rfd", uuid4()),
         "version": rules["version"],
         "decision_id": decision["id"],
         "intent_id": intent["id"],

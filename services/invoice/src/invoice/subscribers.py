@@ -7,9 +7,22 @@ from invoice.commands.settle_invoices import settle_invoices
 from invoiceos_contracts import Event
 from invoiceos_contracts.bulk_v1 import BulkRowRequested
 from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed, EphemeralWalletExtended
-from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed
+from invoiceos_contracts.ledger_v1 import (
+    ChargebackBooked,
+    FundsBooked,
+    FundsReversed,
+    ReservationSettled,
+)
 from invoiceos_contracts.partner_v1 import InvoiceRequested
-from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen
+from invoiceos_contracts.payment_v1 import (
+    PaymentCanceled,
+    PaymentCreated,
+    PaymentExpired,
+    PaymentFailed,
+    PaymentReverted,
+    PaymentSeen,
+    PaymentSubmitted,
+)
 from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
 from messaging import Batch, Tx, consumes
 
@@ -29,8 +42,15 @@ async def on_wallet_failed(tx: Tx, events: Batch[WalletFailed]) -> None:
 @consumes(
     PaymentSeen,
     PaymentReverted,
+    PaymentCreated,
+    PaymentSubmitted,
+    PaymentFailed,
+    PaymentCanceled,
+    PaymentExpired,
     FundsBooked,
     FundsReversed,
+    ReservationSettled,
+    ChargebackBooked,
     EphemeralWalletExtended,
     EphemeralWalletDestroyed,
 )

@@ -15,11 +15,13 @@ from invoiceos_contracts.invoice_v1 import (
     InvoiceReopened,
     InvoiceVoided,
 )
+from invoiceos_contracts.ledger_v1 import FundsReservationRefused, FundsReserved
 from invoiceos_contracts.wallet_v1 import WalletReady
 from messaging import Batch, TimerHandler, Tx, consumes
 from provider_orchestrator.commands.create_intents import EXPIRY
 from provider_orchestrator.commands.follow_intents import expire_intents
 from provider_orchestrator.commands.follow_invoices import follow_invoices
+from provider_orchestrator.commands.follow_reservations import follow_reservations
 from provider_orchestrator.commands.request_balances import request_balances
 from provider_orchestrator.commands.watch_wallets import watch_wallets
 from provider_orchestrator.settings import settings
@@ -50,5 +52,10 @@ async def on_invoice(tx: Tx, events: Batch[InvoiceEvent]) -> None:
     await follow_invoices(tx, events)
 
 
-SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying, on_invoice)
+@consumes(FundsReserved, FundsReservationRefused)
+async def on_reservation(tx: Tx, events: Batch[FundsReserved | FundsReservationRefused]) -> None:
+    await follow_reservations(tx, events)
+
+
+SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying, on_invoice, on_reservation)
 TIMERS: Mapping[str, TimerHandler] = {EXPIRY: expire_intents}

@@ -15,6 +15,7 @@ from typing import Final
 from audit.invariant import Invariant
 from audit.invariants.bulk import BULK
 from audit.invariants.deliveries import DELIVERIES
+from audit.invariants.disbursements import DISBURSEMENTS
 from audit.invariants.invoices import INVOICES
 from audit.invariants.ledger import LEDGER
 from audit.invariants.ledger_accounts import LEDGER_ACCOUNTS
@@ -33,6 +34,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     *RESERVES,
     *INVOICES,
     *PAYMENTS,
+    *DISBURSEMENTS,
     *WALLETS,
     *BULK,
     *SELECTOR,

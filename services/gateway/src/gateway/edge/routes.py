@@ -54,7 +54,10 @@ def _table() -> Iterator[Route]:
         "invoice": ["customers", "invoices", "issuer-profile"],
         "ephemeral-manager": ["wallets/ephemeral", "certificates"],
         "wallet-factory": ["wallets"],
-        "provider-orchestrator": ["providers", "payments", "payment-intents", "routing"],
+        "provider-orchestrator": [
+            *("providers", "payments", "payment-intents", "routing"),
+            *("payouts", "payout-batches", "approval-policies"),
+        ],
         "reserve-ledger": ["ledger", "reserves"],
         "notification": ["webhook-endpoints", "webhook-deliveries", "notifications"],
     }

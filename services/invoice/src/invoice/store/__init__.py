@@ -7,6 +7,7 @@ from uuid import UUID
 
 from invoice.domain.states import Booking, Invoice, Payment
 from invoice.store import rows
+from invoice.store.returns import select_returns
 from messaging import Tx
 
 Key = tuple[UUID, UUID]
@@ -35,9 +36,13 @@ async def lock_invoices(tx: Tx, keys: Iterable[Key], *, lines: bool = False) -> 
         return states
     payments = await _payments(tx, wanted)
     bookings = await _bookings(tx, wanted)
-    for key in payments.keys() | bookings.keys():
+    returns = await select_returns(tx, wanted)
+    for key in payments.keys() | bookings.keys() | returns.keys():
         states[key] = replace(
-            states[key], payments=payments.get(key, {}), bookings=bookings.get(key, {})
+            states[key],
+            payments=payments.get(key, {}),
+            bookings=bookings.get(key, {}),
+            returns=returns.get(key, {}),
         )
     return await with_lines(tx, states) if lines else states
 

@@ -14,6 +14,7 @@ from provider_orchestrator.workers.chain import (
     observe_balances,
     watch_tempo,
 )
+from provider_orchestrator.workers.disbursing import disburse
 from provider_orchestrator.workers.payments import collect_payments, probe_providers
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
@@ -24,6 +25,7 @@ WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     measure_unmatched,
     observe_reserves,
     forget_previews,
+    disburse,
     collect_payments,
     probe_providers,
 )
