@@ -16,9 +16,11 @@ from invoiceos_contracts.base import WalletMode
 from invoiceos_contracts.invoice_v1 import SelectorInput, WalletPreference
 from wallet_factory.domain.health import Circuit, unwell
 from wallet_factory.domain.mode import RULES, choose_mode
+from wallet_factory.domain.permutation import permute, place_of
 from wallet_factory.domain.psp import PspRail
 from wallet_factory.domain.rails import Skipped, choose_rail
-from wallet_factory.domain.tempo import TAGS, TempoRail, permute, place_of
+from wallet_factory.domain.tempo import TAG_HALF_BYTES as HALF
+from wallet_factory.domain.tempo import TAGS, TempoRail
 from wallet_factory.domain.wallet import memo_of
 
 KEY = bytes(range(32))
@@ -38,22 +40,22 @@ def rail(**changes: object) -> TempoRail:
 
 @given(PLACES, st.binary(min_size=32, max_size=32))
 def test_every_tag_leads_back_to_its_place(place: int, key: bytes) -> None:
-    tag = permute(key, place)
+    tag = permute(key, place, HALF)
     assert 0 <= tag < TAGS
-    assert place_of(key, tag) == place
+    assert place_of(key, tag, HALF) == place
 
 
 @given(PLACES, st.binary(min_size=32, max_size=32))
 def test_every_tag_is_reached_from_some_place(tag: int, key: bytes) -> None:
-    assert permute(key, place_of(key, tag)) == tag
+    assert permute(key, place_of(key, tag, HALF), HALF) == tag
 
 
 @pytest.mark.parametrize("outside", [-1, TAGS])
 def test_a_place_outside_the_master_is_refused(outside: int) -> None:
     with pytest.raises(ValueError, match="places"):
-        permute(KEY, outside)
-    with pytest.raises(ValueError, match="tag"):
-        place_of(KEY, outside)
+        permute(KEY, outside, HALF)
+    with pytest.raises(ValueError, match="value"):
+        place_of(KEY, outside, HALF)
 
 
 def test_ten_thousand_addresses_are_unique_well_formed_and_without_order() -> None:

@@ -24,17 +24,18 @@ from provider_orchestrator.commands.follow_invoices import follow_invoices
 from provider_orchestrator.commands.follow_reservations import follow_reservations
 from provider_orchestrator.commands.request_balances import request_balances
 from provider_orchestrator.commands.watch_wallets import watch_wallets
+from provider_orchestrator.providers.catalogue import watching
 from provider_orchestrator.settings import settings
 
 
 @consumes(WalletReady)
 async def on_wallet_ready(tx: Tx, events: Batch[WalletReady]) -> None:
-    await watch_wallets(tx, events, confirmations=settings().tempo_confirmations)
+    await watch_wallets(tx, events, chains=watching(settings()))
 
 
 @consumes(EphemeralWalletDestroying)
 async def on_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDestroying]) -> None:
-    await request_balances(tx, events)
+    await request_balances(tx, events, chains=frozenset(watching(settings())))
 
 
 @consumes(

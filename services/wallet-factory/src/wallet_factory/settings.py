@@ -3,13 +3,40 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from chassis.settings import Settings, load
 from money import asset
 
 Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class EvmChain(BaseModel):
+    """An EVM chain with a factory of deposit addresses on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chain_id: Annotated[int, Field(ge=1, lt=2**53)]
+    rail: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] = "evm-create2"
+    """Name of the rail; with several chains each has its own."""
+    factory: Address
+    implementation: Address
+    """What the factory's proxies run; the factory names it."""
+    tokens: Annotated[Mapping[str, Address], Field(min_length=1)]
+
+    @field_validator("tokens")
+    @classmethod
+    def _are_tokens(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        return _known(value)
 
 
 class WalletFactorySettings(Settings):
@@ -26,6 +53,10 @@ class WalletFactorySettings(Settings):
     """Tokens taken on Tempo, `PATHUSD=0x...,ALPHAUSD=0x...`; no other is ever accepted."""
     tempo_tag_key: SecretStr
     """Key of the address permutation: 32 bytes, hexadecimal. It may never change for a master."""
+    evm_chains: tuple[EvmChain, ...] = ()
+    """EVM chains that addresses can be given on, a JSON list; rails name them in their order."""
+    evm_salt_key: SecretStr = SecretStr("")
+    """Key of the salts: 32 bytes, hexadecimal. It may never change for a factory."""
 
     small_amounts: Annotated[Mapping[str, int], NoDecode] = Field(default_factory=dict)
     """Up to these minor units, `USD=5000,EUR=5000`, an invoice to an unknown payer is small: its
@@ -79,10 +110,7 @@ class WalletFactorySettings(Settings):
     @field_validator("tempo_tokens")
     @classmethod
     def _known_tokens(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        wrong = [code for code in value if not asset(code).is_token]
-        if wrong or not value:
-            raise ValueError(f"name tokens, at least one; not tokens: {wrong}")
-        return value
+        return _known(value)
 
     @field_validator("tempo_tag_key")
     @classmethod
@@ -90,6 +118,22 @@ class WalletFactorySettings(Settings):
         if len(bytes.fromhex(value.get_secret_value())) != 32:
             raise ValueError("the key is 32 bytes, 64 hexadecimal digits")
         return value
+
+    @model_validator(mode="after")
+    def _chains_have_a_key_and_names(self) -> "WalletFactorySettings":
+        if self.evm_chains and len(bytes.fromhex(self.evm_salt_key.get_secret_value())) != 32:
+            raise ValueError("evm_salt_key is 32 bytes, 64 hexadecimal digits")
+        names = ["tempo", *(chain.rail for chain in self.evm_chains)]
+        if len(set(names)) < len(names):
+            raise ValueError("each EVM chain is a rail with a name of its own")
+        return self
+
+
+def _known(tokens: Mapping[str, str]) -> Mapping[str, str]:
+    wrong = [code for code in tokens if not asset(code).is_token]
+    if wrong or not tokens:
+        raise ValueError(f"name tokens, at least one; not tokens: {wrong}")
+    return tokens
 
 
 def settings() -> WalletFactorySettings:

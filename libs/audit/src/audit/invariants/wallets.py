@@ -57,6 +57,13 @@ _GIVEN: Final = (
         left join (select chain_id, sum(next_tag) as taken from wallet_factory.tempo_master
                    group by chain_id) m using (chain_id)
         where coalesce(m.taken, 0) < w.wallets
+        union all
+        select chain_id, 'factory places taken: ' || coalesce(f.taken, 0), w.wallets
+        from (select chain_id, count(*) as wallets from wallet_factory.wallet
+              where salt is not null group by chain_id) w
+        left join (select chain_id, sum(next_place) as taken from wallet_factory.create2_factory
+                   group by chain_id) f using (chain_id)
+        where coalesce(f.taken, 0) < w.wallets
         """,
         "I17",
     ),

@@ -5,22 +5,23 @@ from collections.abc import Awaitable, Callable
 from chassis.runtime import Runtime
 from provider_orchestrator.workers.chain import (
     ChainWatch,
-    HealthRecorder,
     Looked,
     Step,
     answer_open_requests,
     look,
     measure_unmatched,
     observe_balances,
-    watch_tempo,
+    watch_chain,
+    watch_chains,
 )
 from provider_orchestrator.workers.disbursing import disburse
+from provider_orchestrator.workers.health import HealthRecorder
 from provider_orchestrator.workers.payments import collect_payments, probe_providers
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
 
 WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
-    watch_tempo,
+    watch_chains,
     observe_balances,
     measure_unmatched,
     observe_reserves,
@@ -41,5 +42,6 @@ __all__ = [
     "measure_unmatched",
     "observe_balances",
     "observe_reserves",
-    "watch_tempo",
+    "watch_chain",
+    "watch_chains",
 ]

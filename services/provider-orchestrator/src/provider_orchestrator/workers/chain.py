@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import aiohttp
@@ -13,12 +14,10 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from chassis.runtime import Runtime
-from invoiceos_contracts.base import HealthState
 from messaging import Database
 from messaging.faults import pause
 from provider_orchestrator.commands.answer_balances import Observed, answer_balances
-from provider_orchestrator.commands.observe_health import TEMPO, observe_health
-from provider_orchestrator.commands.record_sweep import record_sweep
+from provider_orchestrator.commands.record_sweep import record_missed, record_sweep
 from provider_orchestrator.commands.reverse_orphans import reverse_orphans
 from provider_orchestrator.domain.chain import (
     Block,
@@ -27,20 +26,20 @@ from provider_orchestrator.domain.chain import (
     contradicts,
     final_number,
 )
-from provider_orchestrator.domain.health import STANDARD, Observation
 from provider_orchestrator.domain.outcomes import Outcome
-from provider_orchestrator.providers.tempo import mapping
-from provider_orchestrator.providers.tempo.adapter import Glance, Moved, Tempo
-from provider_orchestrator.providers.tempo.client import (
+from provider_orchestrator.providers.catalogue import chains
+from provider_orchestrator.providers.chain.client import (
     BadAnswer,
     ChainFault,
     RpcClient,
     Throttled,
     Unavailable,
 )
-from provider_orchestrator.settings import OrchestratorSettings
+from provider_orchestrator.providers.chain.profile import ChainProfile
+from provider_orchestrator.providers.chain.reader import ChainReader, Glance, Moved
 from provider_orchestrator.store import chain
 from provider_orchestrator.store.providers import select_balance_requests
+from provider_orchestrator.workers.health import HealthRecorder
 
 log = structlog.get_logger()
 HEAD = Gauge("invoiceos_chain_head_block", "Newest block the node has shown", ["chain"])
@@ -50,20 +49,10 @@ REORGS = Counter("invoiceos_chain_reorganisations_total", "Times blocks were dro
 UNMATCHED = Gauge(
     "invoiceos_chain_unmatched_old_transfers", "Money at addresses that stay unknown", ["chain"]
 )
-CIRCUIT = Gauge(
-    "invoiceos_provider_circuit",
-    "0 closed, 1 half open, 2 open, as this process last saw it",
-    ["provider", "rail", "currency"],
-)
-TRANSITIONS = Counter(
-    "invoiceos_provider_circuit_changes_total",
-    "Times a circuit changed its state",
-    ["provider", "rail", "currency", "to"],
-)
-SEVERITIES = {HealthState.CLOSED: 0, HealthState.HALF_OPEN: 1, HealthState.OPEN: 2}
-QUIET_FLUSH_S = 1.0
-"""Good news of the provider's health is written at most this often; bad news at once."""
 BALANCES_AT_ONCE = 100
+MISSED_AT_ONCE = 500
+MISSED_MARGIN = timedelta(minutes=10)
+"""How far a block's time may be ahead of our clock, and more."""
 HINT_PAUSE_MAX_S = 10.0
 REST_MAX_S = 60.0
 """Longest rest a node can ask for."""
@@ -82,11 +71,12 @@ class Step(Enum):
 class ChainWatch:
     """Reads one chain from the stored cursor on; several replicas may do so at once."""
 
-    def __init__(self, database: Database, tempo: Tempo, settings: OrchestratorSettings) -> None:
+    def __init__(self, database: Database, reader: ChainReader) -> None:
         """Nothing is asked or written yet."""
         self._database = database
-        self._tempo = tempo
-        self._settings = settings
+        self._reader = reader
+        self._profile = reader.profile
+        self._addresses: list[bytes] = []
         self._cursor: Cursor | None = None
         self._head_number = -1
         self._head_since = time.monotonic()
@@ -98,46 +88,54 @@ class ChainWatch:
 
     async def step(self) -> Step:
         """Look once; raises a `ChainFault` when the node did not serve us."""
-        chain_id = self._settings.tempo_chain_id
         if self._cursor is None:
-            self._cursor = await chain.select_cursor(self._database, chain_id)
+            self._cursor = await chain.select_cursor(self._database, self._profile.chain_id)
         cursor = self._cursor
-        glance = await self._tempo.glance(None if cursor is None else cursor.block.number)
+        glance = await self._reader.glance(None if cursor is None else cursor.block.number)
         self._note(glance)
         if cursor is None:
             await self._begin(glance.head)
             return Step.SWEPT
         if glance.at_cursor is None or glance.at_cursor.hash != cursor.block.hash:
             return await self._diverged(cursor, glance)
+        if self._profile.rules.by_address:
+            missed = await chain.select_missed(self._database, cursor.chain_id, MISSED_AT_ONCE)
+            if missed:
+                return await self._catch_up(cursor, glance, missed)
         if glance.head.number <= cursor.block.number:
             return Step.IDLE
-        return await self._advance(cursor, glance.head)
+        return await self._advance(cursor, glance)
 
     def _note(self, glance: Glance) -> None:
-        HEAD.labels(self._settings.tempo_chain_id).set(glance.head.number)
+        HEAD.labels(self._profile.chain_id).set(glance.head.number)
         if glance.head.number != self._head_number:
             self._head_number, self._head_since = glance.head.number, time.monotonic()
 
     async def _begin(self, head: Block) -> None:
         """The first time: from the present head on, or from where the settings say."""
-        first = self._settings.tempo_start_block
+        first = self._profile.start_block
         number = head.number if first is None else max(0, min(first - 1, head.number))
-        found = await self._tempo.blocks([number, 0])
+        found = await self._reader.blocks([number, 0])
         if number not in found or 0 not in found:
             raise BadAnswer(f"the node has no block {number}, or none at 0")
         start, genesis = found[number], found[0]
         async with self._database.transaction() as tx:
-            cursor = Cursor(self._settings.tempo_chain_id, start, start, genesis.hash)
+            cursor = Cursor(self._profile.chain_id, start, start, genesis.hash)
             await chain.insert_cursor(tx, cursor)
         log.info("chain.begun", number=start.number)
 
-    async def _advance(self, cursor: Cursor, head: Block) -> Step:
+    async def _advance(self, cursor: Cursor, glance: Glance) -> Step:
+        by_address = self._profile.rules.by_address
+        addresses = await self._known() if by_address else None
         try:
-            swept = await self._tempo.sweep(cursor, head)
+            swept = await self._reader.sweep(
+                cursor, glance.head, addresses=addresses, finalized=glance.finalized
+            )
         except Moved:
             return Step.LOST
+        confirmations = self._profile.confirmations
         async with self._database.transaction() as tx:
-            won = await record_sweep(tx, swept, confirmations=self._settings.tempo_confirmations)
+            won = await record_sweep(tx, swept, confirmations=confirmations, by_address=by_address)
         if not won:
             self._cursor = None
             return Step.LOST
@@ -145,6 +143,35 @@ class ChainWatch:
         SWEPT.labels(cursor.chain_id).set(swept.to.number)
         TRANSFERS.labels(cursor.chain_id).inc(len(swept.transfers))
         return Step.SWEPT
+
+    async def _known(self) -> list[bytes] | None:
+        """The addresses to look for; None where they are too many to be named to a node."""
+        count = await chain.count_addresses(self._database, self._profile.chain_id)
+        if count > self._profile.addresses_max:
+            return None
+        if count != len(self._addresses):
+            self._addresses = await chain.select_addresses(self._database, self._profile.chain_id)
+        return self._addresses
+
+    async def _catch_up(
+        self, cursor: Cursor, glance: Glance, missed: Sequence[tuple[bytes, datetime]]
+    ) -> Step:
+        """Look for what came to addresses before they were known here, up to the cursor."""
+        addresses = sorted(address for address, _ in missed)
+        try:
+            swept = await self._reader.before(
+                cursor, min(since for _, since in missed) - MISSED_MARGIN, addresses
+            )
+        except Moved:
+            return Step.LOST
+        swept = replace(swept, finalized=glance.finalized)
+        async with self._database.transaction() as tx:
+            won = await record_missed(
+                tx, swept, addresses, confirmations=self._profile.confirmations
+            )
+        if not won:
+            self._cursor = None
+        return Step.SWEPT if won else Step.LOST
 
     async def _diverged(self, cursor: Cursor, glance: Glance) -> Step:
         """The chain no longer has the block we were at: go back, or wait for a node that lags."""
@@ -170,7 +197,7 @@ class ChainWatch:
         number = min(glance.head.number, cursor.block.number)
         while known := await chain.known_blocks(self._database, cursor.chain_id, number):
             numbers = sorted({block.number for block in known} | {0, cursor.block.number})
-            there = await self._tempo.blocks(numbers)
+            there = await self._reader.blocks(numbers)
             if 0 not in there or there[0].hash != cursor.genesis_hash:
                 raise BadAnswer("the node has another chain of the same id")
             at_cursor = there.get(cursor.block.number)
@@ -185,52 +212,13 @@ class ChainWatch:
 
     async def _oldest(self, cursor: Cursor) -> Block:
         """Nothing we remember is left: where we began, or the chain's own beginning."""
-        there = await self._tempo.blocks([cursor.start.number, 0])
+        there = await self._reader.blocks([cursor.start.number, 0])
         start = there.get(cursor.start.number)
         if start is not None and start.hash == cursor.start.hash:
             return start
         if 0 not in there or there[0].hash != cursor.genesis_hash:
             raise BadAnswer("the node has another chain of the same id")
         return there[0]
-
-
-class HealthRecorder:
-    """Collects how calls went and writes it down: bad news at once, good news in batches."""
-
-    def __init__(self, database: Database, settings: OrchestratorSettings) -> None:
-        """Begin with nothing seen."""
-        self._database = database
-        self._parameters = replace(STANDARD, open_for=timedelta(seconds=settings.tempo_open_s))
-        self._seen: list[Observation] = []
-        self._flushed = 0.0
-        self._state: HealthState | None = None
-
-    async def saw(self, outcome: Outcome, latency_us: int, cause: str = "answered") -> None:
-        """Add an observation; write when it matters."""
-        self._seen.append(Observation(datetime.now(UTC), outcome, latency_us, cause[:300]))
-        quiet = outcome is Outcome.OK and self._state is HealthState.CLOSED
-        if not quiet or time.monotonic() - self._flushed >= QUIET_FLUSH_S:
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Write what was collected; what cannot be written is kept for the next time."""
-        if not self._seen:
-            return
-        jitter = self._parameters.jitter_ppm
-        async with self._database.transaction() as tx:
-            health, changes = await observe_health(
-                tx,
-                self._seen,
-                parameters=self._parameters,
-                jitter_ppm=random.randint(-jitter, jitter),  # noqa: S311
-            )
-        self._state = health.state
-        CIRCUIT.labels(TEMPO.provider, TEMPO.rail, TEMPO.currency).set(SEVERITIES[health.state])
-        for key, change in changes:
-            to = change.after.state
-            TRANSITIONS.labels(key.provider, key.rail, key.currency, to).inc()
-        self._seen = []
-        self._flushed = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,22 +248,28 @@ async def look(
     return looked
 
 
-async def watch_tempo(runtime: Runtime) -> None:
-    """Sweep the chain for ever: at every hint, and every `tempo_poll_s` without one."""
-    settings: OrchestratorSettings = runtime.settings
+async def watch_chains(runtime: Runtime) -> None:
+    """Watch every chain of the settings, each by itself."""
+    async with asyncio.TaskGroup() as group:
+        for profile in chains(runtime.settings):
+            group.create_task(watch_chain(runtime, profile))
+
+
+async def watch_chain(runtime: Runtime, profile: ChainProfile) -> None:
+    """Sweep a chain for ever: at every hint, and every `poll_s` without one."""
     hint = asyncio.Event()
-    async with RpcClient(settings.tempo_rpc_url, timeout_s=settings.tempo_rpc_timeout_s) as client:
-        watch = ChainWatch(runtime.worker, Tempo(client, settings), settings)
-        health = HealthRecorder(runtime.worker, settings)
+    async with RpcClient(profile.rpc_url, timeout_s=profile.rpc_timeout_s) as client:
+        watch = ChainWatch(runtime.worker, ChainReader(client, profile))
+        health = HealthRecorder(runtime.worker, profile)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_listen(runtime, settings, hint))
+            group.create_task(_listen(runtime, profile, hint))
             while True:
                 hint.clear()
-                looked = await look(watch, client, health, settings.tempo_stall_s)
+                looked = await look(watch, client, health, profile.stall_s)
                 # A node that is asked to serve less is not woken by hints either.
                 await asyncio.sleep(looked.rest_s)
                 if looked.step is Step.IDLE and not looked.rest_s:
-                    await _wait(hint, settings.tempo_poll_s)
+                    await _wait(hint, profile.poll_s)
                 elif looked.step is Step.LOST:
                     await pause(0)
 
@@ -285,13 +279,13 @@ async def _wait(hint: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(hint.wait(), seconds * random.uniform(0.9, 1.1))  # noqa: S311
 
 
-async def _listen(runtime: Runtime, settings: OrchestratorSettings, hint: asyncio.Event) -> None:
+async def _listen(runtime: Runtime, profile: ChainProfile, hint: asyncio.Event) -> None:
     """Hear of blocks and deposits sooner. Only a hint: what is missed here the sweep finds."""
     failures = 0
-    while settings.tempo_ws_url:
+    while profile.ws_url:
         try:
-            async with runtime.http.ws_connect(settings.tempo_ws_url, heartbeat=20) as socket:
-                await _subscribe(socket, settings)
+            async with runtime.http.ws_connect(profile.ws_url, heartbeat=20) as socket:
+                await _subscribe(socket, profile)
                 async for message in socket:
                     if message.type is aiohttp.WSMsgType.TEXT:
                         failures = 0
@@ -302,25 +296,31 @@ async def _listen(runtime: Runtime, settings: OrchestratorSettings, hint: asynci
         await pause(failures, ceiling_s=HINT_PAUSE_MAX_S)
 
 
-async def _subscribe(
-    socket: aiohttp.ClientWebSocketResponse, settings: OrchestratorSettings
-) -> None:
-    deposits = {"topics": [mapping.TRANSFER, None, mapping.word(settings.master)]}
-    for place, what in enumerate((["newHeads"], ["logs", deposits])):
+async def _subscribe(socket: aiohttp.ClientWebSocketResponse, profile: ChainProfile) -> None:
+    """Blocks, and deposits where one filter is enough to hear of all of them."""
+    wanted: list[list[object]] = [["newHeads"]]
+    if not profile.rules.by_address:
+        wanted += [["logs", one] for one in profile.rules.deposits(None)]
+    for place, what in enumerate(wanted):
         await socket.send_json(
             {"jsonrpc": "2.0", "id": place, "method": "eth_subscribe", "params": what}
         )
 
 
 async def observe_balances(runtime: Runtime) -> None:
-    """Answer what wallets hold, as long as anyone asks."""
-    settings: OrchestratorSettings = runtime.settings
-    async with RpcClient(settings.tempo_rpc_url, timeout_s=settings.tempo_rpc_timeout_s) as client:
-        tempo = Tempo(client, settings)
+    """Answer what wallets hold, on each chain, as long as anyone asks."""
+    async with asyncio.TaskGroup() as group:
+        for profile in chains(runtime.settings):
+            group.create_task(_observe_balances(runtime, profile))
+
+
+async def _observe_balances(runtime: Runtime, profile: ChainProfile) -> None:
+    async with RpcClient(profile.rpc_url, timeout_s=profile.rpc_timeout_s) as client:
+        reader = ChainReader(client, profile)
         failures = 0
         while True:
             try:
-                answered = await answer_open_requests(runtime.worker, tempo, settings)
+                answered = await answer_open_requests(runtime.worker, reader)
             except (ChainFault, Moved) as error:
                 failures += 1
                 log.info("balances.not_read", error=repr(error)[:200])
@@ -328,25 +328,25 @@ async def observe_balances(runtime: Runtime) -> None:
                 continue
             failures = 0
             if not answered:
-                await asyncio.sleep(settings.tempo_poll_s)
+                await asyncio.sleep(profile.poll_s)
 
 
-async def answer_open_requests(
-    database: Database, tempo: Tempo, settings: OrchestratorSettings
-) -> int:
+async def answer_open_requests(database: Database, reader: ChainReader) -> int:
     """Answer the oldest open questions; how many were answered.
 
     The block is one the sweep has passed, so that every deposit up to it is stated.
     """
-    chain_id = settings.tempo_chain_id
+    profile = reader.profile
+    chain_id = profile.chain_id
     requests = await select_balance_requests(database, chain_id, BALANCES_AT_ONCE)
     if not requests:
         return 0
-    head = (await tempo.glance(None)).head
-    number = max(0, final_number(head.number, settings.tempo_confirmations))
-    await _until_swept(database, chain_id, number, settings.tempo_poll_s)
+    glance = await reader.glance(None)
+    final = final_number(glance.head.number, profile.confirmations)
+    number = max(0, final if glance.finalized is None else glance.finalized)
+    await _until_swept(database, chain_id, number, profile.poll_s)
     addresses = [bytes.fromhex(request.address.removeprefix("0x")) for request in requests]
-    block, held = await tempo.balances(addresses, number)
+    block, held = await reader.balances(addresses, number)
     observed = [
         Observed(request, balances, block) for request, balances in zip(requests, held, strict=True)
     ]
@@ -368,10 +368,10 @@ async def _until_swept(database: Database, chain_id: int, number: int, poll_s: f
 
 async def measure_unmatched(runtime: Runtime) -> None:
     """Tell Prometheus of money that waits too long for an owner."""
-    settings: OrchestratorSettings = runtime.settings
     while True:
-        waiting = await chain.count_unmatched(
-            runtime.worker, settings.tempo_chain_id, settings.tempo_unmatched_after_s
-        )
-        UNMATCHED.labels(settings.tempo_chain_id).set(waiting)
+        for profile in chains(runtime.settings):
+            waiting = await chain.count_unmatched(
+                runtime.worker, profile.chain_id, profile.unmatched_after_s
+            )
+            UNMATCHED.labels(profile.chain_id).set(waiting)
         await asyncio.sleep(10)

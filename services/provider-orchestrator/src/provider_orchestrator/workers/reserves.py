@@ -10,8 +10,8 @@ from messaging.faults import pause
 from provider_orchestrator.commands.state_reserves import state_reserves
 from provider_orchestrator.domain.chain import final_number
 from provider_orchestrator.domain.reserves import ChainSource, Looked
+from provider_orchestrator.providers.chain.client import ChainFault, RpcClient
 from provider_orchestrator.providers.tempo.adapter import Moved, Tempo
-from provider_orchestrator.providers.tempo.client import ChainFault, RpcClient
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store import chain
 

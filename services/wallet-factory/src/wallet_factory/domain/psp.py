@@ -55,6 +55,10 @@ class PspRail:
         """The reference at a place: 128 random bits, so nobody can tell it from another's."""
         return encode("psp", UUID(int=place))
 
+    def salt(self, _place: int) -> str | None:
+        """Nothing lies on a chain that would have to be fetched."""
+        return None
+
     def derivation(self, place: int) -> bytes:
         """What the reference came from."""
         return json.dumps({"reference": f"{place:032x}"}, separators=(",", ":")).encode()

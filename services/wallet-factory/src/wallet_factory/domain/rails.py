@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from invoiceos_contracts.base import WalletMode
+from money import MoneyError, asset
 from wallet_factory.domain.health import Circuit, unwell
 
 RAIL_RULE = "configured_order.v2"
@@ -38,8 +39,20 @@ class Rail(Protocol):
     def address(self, place: int) -> str:
         """The address at a place of the rail's own counter."""
 
+    def salt(self, place: int) -> str | None:
+        """What money at this address is fetched with; None where nothing has to be fetched."""
+
     def derivation(self, place: int) -> bytes:
         """How the address at this place came about, canonical; kept until destruction."""
+
+
+def pegged(tokens: Sequence[str], asset_code: str) -> tuple[str, ...]:
+    """Those of the tokens that are pegged to the currency of an asset."""
+    try:
+        currency = asset(asset_code).currency
+    except MoneyError:
+        return ()
+    return tuple(code for code in tokens if asset(code).currency == currency)
 
 
 @dataclass(frozen=True, slots=True)

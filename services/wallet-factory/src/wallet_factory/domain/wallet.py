@@ -22,15 +22,12 @@ from wallet_factory.domain.mode import WITHOUT_ADDRESS, ModeChoice
 from wallet_factory.domain.rails import RAIL_RULE, Rail, RailChoice, choose_rail
 from wallet_factory.domain.selector import Selection, Selector, select
 
+TEMPO = "tempo"
 TTL_S_MAX = 10 * 366 * 24 * 3600
 """Ten years: what a date can hold and an invoice can mean."""
 
-KEPT = (
-    "No private key was destroyed: none ever existed for an address of this rail.",
-    (
-        "The address, and which invoice it was made for: it forwards to the treasury for ever and "
-        "stays in the watch set, so that money that comes late is booked."
-    ),
+_NO_KEY = "No private key was destroyed: none ever existed for an address of this rail."
+_ALSO = (
     (
         "The platform's address key, which serves all addresses: with it the sequence number can "
         "be computed from the address again."
@@ -52,6 +49,22 @@ KEPT_OFF_CHAIN = (
         "were given can no longer be shown to belong to the invoice."
     ),
     "Backups and database logs made before the destruction, until their retention ends.",
+)
+KEPT = (
+    _NO_KEY,
+    (
+        "The address, and which invoice it was made for: it forwards to the treasury for ever and "
+        "stays in the watch set, so that money that comes late is booked."
+    ),
+    *_ALSO,
+)
+KEPT_WHERE_FETCHED = (
+    _NO_KEY,
+    (
+        "The address, its CREATE2 salt, and which invoice it was made for: what comes late is "
+        "booked, and fetched to the treasury, which is the only place it can go."
+    ),
+    *_ALSO,
 )
 
 
@@ -95,6 +108,7 @@ class Wallet:
     address: str
     memo: str
     memo_salt: bytes
+    salt: str | None
     derivation: bytes
     accepted_assets: tuple[str, ...]
     created_at: datetime
@@ -140,6 +154,7 @@ def make_wallet(
         address=rail.address(place),
         memo=memo_of(salt, request.invoice_id),
         memo_salt=salt,
+        salt=rail.salt(place),
         derivation=rail.derivation(place) + blind,
         accepted_assets=rail.accepts(request.asset),
         created_at=now,
@@ -179,6 +194,7 @@ def ready_facts(wallet: Wallet) -> list[Event]:
         watch_window_s=request.wallet.watch_window_s,
         expires_at=wallet.expires_at,
         decision=RAIL_RULE,
+        salt=wallet.salt,
     )
     return [selected, ready]
 
@@ -203,6 +219,7 @@ class Destroyed:
     wallet_id: UUID
     invoice_id: UUID
     chain_id: int | None
+    rail: str
     memo_salt: bytes
     derivation: bytes
 
@@ -216,17 +233,26 @@ def destroyed_fact(gone: Destroyed, *, now: datetime) -> WalletSecretsDestroyed:
         items=(
             DestroyedItem(what="memo salt", fingerprint=_fingerprint(gone.memo_salt)),
             DestroyedItem(
-                what=(
-                    "reference record"
-                    if gone.chain_id is None
-                    else "tag derivation record (sequence number)"
-                ),
+                what=_derived(gone),
                 fingerprint=_fingerprint(gone.derivation),
             ),
         ),
-        kept=KEPT_OFF_CHAIN if gone.chain_id is None else KEPT,
+        kept=_kept(gone),
         destroyed_at=now,
     )
+
+
+def _derived(gone: Destroyed) -> str:
+    if gone.chain_id is None:
+        return "reference record"
+    kind = "tag" if gone.rail == TEMPO else "salt"
+    return f"{kind} derivation record (sequence number)"
+
+
+def _kept(gone: Destroyed) -> tuple[str, ...]:
+    if gone.chain_id is None:
+        return KEPT_OFF_CHAIN
+    return KEPT if gone.rail == TEMPO else KEPT_WHERE_FETCHED
 
 
 def _fingerprint(secret: bytes) -> str:

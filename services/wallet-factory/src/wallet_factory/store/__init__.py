@@ -9,6 +9,7 @@ from uuid import UUID
 
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
 from messaging import Tx
+from wallet_factory.domain.create2 import Create2Rail
 from wallet_factory.domain.health import Circuit
 from wallet_factory.domain.psp import REFERENCE_BITS, PspRail
 from wallet_factory.domain.rails import RAIL_RULE, Rail
@@ -58,6 +59,8 @@ async def take_places(tx: Tx, rail: Rail, count: int) -> Sequence[int]:
     if isinstance(rail, PspRail):
         # No counter: references are random, and `issued_address` holds that none comes twice.
         return [int.from_bytes(os.urandom(REFERENCE_BITS // 8), "big") for _ in range(count)]
+    if isinstance(rail, Create2Rail):
+        return await _take_create2_places(tx, rail, count)
     assert isinstance(rail, TempoRail), "a rail with another counter takes its places here"
     first = await tx.fetchval(
         """
@@ -71,6 +74,44 @@ async def take_places(tx: Tx, rail: Rail, count: int) -> Sequence[int]:
     if first is None:
         raise MasterUnknown(rail.network)
     return range(first, first + count)
+
+
+async def _take_create2_places(tx: Tx, rail: Create2Rail, count: int) -> range:
+    first = await tx.fetchval(
+        """
+        update create2_factory set next_place = next_place + $3
+        where chain_id = $1 and factory = $2 returning next_place - $3
+        """,
+        rail.chain_id,
+        rail.factory.lower(),
+        count,
+    )
+    if first is None:
+        raise MasterUnknown(rail.network)
+    return range(first, first + count)
+
+
+async def lock_salt_key(tx: Tx, rail: Create2Rail) -> tuple[str, str]:
+    """Make sure the factory has its row; implementation and key its counter was begun with."""
+    await tx.execute(
+        """
+        insert into create2_factory (chain_id, factory, implementation, salt_key_fingerprint)
+        values ($1, $2, $3, $4) on conflict do nothing
+        """,
+        rail.chain_id,
+        rail.factory.lower(),
+        rail.implementation.lower(),
+        rail.salt_key_fingerprint,
+    )
+    (row,) = await tx.fetch(
+        """
+        select implementation, salt_key_fingerprint from create2_factory
+        where chain_id = $1 and factory = $2 for update
+        """,
+        rail.chain_id,
+        rail.factory.lower(),
+    )
+    return row["implementation"], row["salt_key_fingerprint"]
 
 
 async def select_provided(
@@ -105,15 +146,15 @@ async def insert_wallets(tx: Tx, wallets: Sequence[Wallet]) -> set[UUID]:
         """
         insert into wallet (tenant_id, id, invoice_id, mode, rail, chain_id, address, memo,
                             accepted_assets, due_minor, asset, ttl_s, watch_window_s, expires_at,
-                            created_at)
+                            created_at, salt)
         select tenant_id, id, invoice_id, mode, rail, chain_id, address, memo,
                string_to_array(accepted, ','), due_minor, asset, ttl_s, watch_window_s, expires_at,
-               created_at
+               created_at, salt
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                     $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::int[],
-                    $13::int[], $14::timestamptz[], $15::timestamptz[])
+                    $13::int[], $14::timestamptz[], $15::timestamptz[], $16::text[])
             as new(tenant_id, id, invoice_id, mode, rail, chain_id, address, memo, accepted,
-                   due_minor, asset, ttl_s, watch_window_s, expires_at, created_at)
+                   due_minor, asset, ttl_s, watch_window_s, expires_at, created_at, salt)
         on conflict (tenant_id, invoice_id) do nothing returning id
         """,
         [request.tenant_id for request in asked],
@@ -131,6 +172,7 @@ async def insert_wallets(tx: Tx, wallets: Sequence[Wallet]) -> set[UUID]:
         [request.wallet.watch_window_s for request in asked],
         [wallet.expires_at for wallet in ordered],
         [wallet.created_at for wallet in ordered],
+        [wallet.salt for wallet in ordered],
     )
     return {row["id"] for row in rows}
 
@@ -244,7 +286,7 @@ async def delete_secrets(
         )
         update wallet w set secrets_destroyed_at = greatest($3, w.created_at)
         from gone where w.tenant_id = gone.tenant_id and w.id = gone.wallet_id
-        returning w.tenant_id, w.id as wallet_id, w.invoice_id, w.chain_id, gone.memo_salt,
+        returning w.tenant_id, w.id as wallet_id, w.invoice_id, w.chain_id, w.rail, gone.memo_salt,
                   gone.derivation
         """,
         [tenant for tenant, _ in ordered],
