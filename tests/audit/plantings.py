@@ -162,6 +162,7 @@ LEDGER = [
     ),
     of(
         "ledger.reversed_once",
+        "drop index reserve_ledger.ledger_transaction_reverses",
         "update reserve_ledger.ledger_transaction set reverses = (select id"
         " from reserve_ledger.ledger_transaction where invoice_id = {reverted} and reverses is null)"
         " where invoice_id = {moved} and reverses is not null",

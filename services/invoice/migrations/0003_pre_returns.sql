@@ -1,4 +1,4 @@
--- Money of invoices that went back: refunds, and disputes that were lost (docs/adr/0030-money-that-leaves.md).
+-- Money of invoices that went back: refunds, and disputes that were lost (docs/adr/0029-money-that-leaves.md).
 
 -- The rules that name the settlement are written again with the new words in them.
 do $$

@@ -1,4 +1,4 @@
--- Money that leaves: refunds, payouts and batches of them, who agreed, and by which rules (docs/adr/0030-money-that-leaves.md).
+-- Money that leaves: refunds, payouts and batches of them, who agreed, and by which rules (docs/adr/0029-money-that-leaves.md).
 
 -- Refunds that have not failed and disputes that were not won, together: never more than was captured.
 alter table payment add column given_back_minor bigint not null default 0;

@@ -1,4 +1,4 @@
-"""Money that leaves: one refund or payout, from the wish to its end (ADR 0030).
+"""Money that leaves: one refund or payout, from the wish to its end (ADR 0029).
 
 It waits for two things, in any order: the ledger sets the money apart, and whoever has to agree
 agrees. Then it is one order with one key for ever. While its outcome is unknown it is asked after,
