@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from orchestrator_kit import a_wallet, settings_for
@@ -36,6 +36,8 @@ def evm_chain(rpc_url: str, **more: Any) -> EvmChain:
         "tokens": dict(facts.TOKENS),
         "finality": 0,
         "poll_s": 0.02,
+        "dust_minor": 100,
+        "sweep_wait_s": 0,
     }
     return EvmChain(**(values | more))
 
@@ -121,7 +123,7 @@ class EvmOrchestrator:
 
     async def sweep(self) -> list[Step]:
         """Until nothing is left to read."""
-        steps = []
+        steps: list[Step] = []
         while (step := await self.watch.step()) is not Step.IDLE:
             steps.append(step)
         return steps

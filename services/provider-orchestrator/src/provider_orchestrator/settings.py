@@ -44,6 +44,16 @@ class EvmChain(BaseModel):
     open_s: Annotated[float, Field(gt=0, le=3600)] = 60
     addresses_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """More addresses are not named to the node: every transfer of the tokens is read then."""
+    operator_key_file: Path | None = None
+    """File of the key that may sweep, hexadecimal; without it nobody sweeps from here."""
+    dust_minor: Annotated[int, Field(ge=1)] = 1_000_000
+    """Less than this at an address is left until there is more, or somebody waits for it."""
+    sweep_wait_s: Annotated[float, Field(ge=0)] = 60
+    """How long money waits for company when there is less than a whole batch."""
+    replace_after_s: Annotated[float, Field(gt=0)] = 180
+    """A sweep that is in no block by then is signed again with the same nonce and a higher fee."""
+    fee_gwei_max: Annotated[int, Field(ge=1)] = 200
+    """Dearer gas is not bought; sweeps wait."""
 
     @field_validator("factory")
     @classmethod

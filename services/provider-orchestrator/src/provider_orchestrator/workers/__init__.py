@@ -19,12 +19,14 @@ from provider_orchestrator.workers.health import HealthRecorder
 from provider_orchestrator.workers.payments import collect_payments, probe_providers
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
+from provider_orchestrator.workers.sweeps import Sweeper, Swept, sweep_deposits
 
 WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     watch_chains,
     observe_balances,
     measure_unmatched,
     observe_reserves,
+    sweep_deposits,
     forget_previews,
     disburse,
     collect_payments,
@@ -37,11 +39,14 @@ __all__ = [
     "HealthRecorder",
     "Looked",
     "Step",
+    "Sweeper",
+    "Swept",
     "answer_open_requests",
     "look",
     "measure_unmatched",
     "observe_balances",
     "observe_reserves",
+    "sweep_deposits",
     "watch_chain",
     "watch_chains",
 ]

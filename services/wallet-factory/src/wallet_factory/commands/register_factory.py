@@ -15,6 +15,6 @@ async def register_factory(tx: Tx, rail: Create2Rail) -> None:
     begun_with = await store.lock_salt_key(tx, rail)
     if begun_with != (rail.implementation.lower(), rail.salt_key_fingerprint):
         raise TagKeyChanged(
-            f"INVOICEOS_EVM_SALT_KEY or the implementation of factory {rail.factory} is not what its "
-            "addresses were begun with; give back the old one, or deploy another factory"
+            f"INVOICEOS_EVM_SALT_KEY or the implementation of factory {rail.factory} is not "
+            "what its addresses were begun with; give back the old one, or deploy another factory"
         )
