@@ -81,6 +81,7 @@ async def test_the_life_of_an_invoice_is_one_tree_by_command_and_by_rest(platfor
         "ephemeral-manager",
         "gateway",
         "notification",
+        "provider-orchestrator",
     }
     assert ("mail", "invoice_issued, sent") in {
         (child["kind"], child["title"]) for child in node["children"]
