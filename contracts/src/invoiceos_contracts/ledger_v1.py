@@ -194,7 +194,7 @@ class ReserveFreezeLifted(ReserveSeries):
 
 
 class ReserveLiabilitiesProved(ReserveSeries):
-    """What is owed in an asset as of a statement, as the root of a tree whose leaves are holders."""
+    """What is owed in an asset as of a statement: the root of a tree whose leaves are holders."""
 
     TYPE: ClassVar[str] = "invoiceos.ledger.reserve_liabilities_proved.v1"
 
