@@ -206,6 +206,24 @@ class ReserveFreezeLifted(ReserveSeries):
     lifted_at: Moment
 
 
+class ReserveLiabilitiesProved(ReserveSeries):
+    """What is owed in an asset as of a statement: the root of a tree whose leaves are holders."""
+
+    TYPE: ClassVar[str] = "invoiceos.ledger.reserve_liabilities_proved.v1"
+
+    proof_id: UUID
+    """Names the proof; each holder gets a path under it."""
+    asset: AssetCode
+    leaf_count: int
+    total_minor: int
+    """The sum of all leaves."""
+    root: str
+    """SHA-256, hexadecimal."""
+    signature: str
+    """Ed25519 over SHA-256 of asset, count, root, statement and total in canonical form; base64."""
+    key_id: str
+
+
 class LedgerHeadPublished(Event):
     """Where a tenant's ledger stood, signed: what is in it up to here can never be changed unseen.
 

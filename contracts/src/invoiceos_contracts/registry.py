@@ -70,7 +70,14 @@ _PUBLISHED_TOPICS = frozenset(
 )
 _OF_THE_PLATFORM = frozenset(
     f"invoiceos.ledger.reserve_{fact}.v1"
-    for fact in ("stated", "breached", "restored", "freeze_lifted", "reconciled")
+    for fact in (
+        "stated",
+        "breached",
+        "restored",
+        "freeze_lifted",
+        "reconciled",
+        "liabilities_proved",
+    )
 )
 PUBLISHED: tuple[type[Event], ...] = tuple(
     event

@@ -113,3 +113,11 @@ class NotFrozen(Refusal):
     code = "not_frozen"
     kind = Kind.CONFLICT
     title = "Issuing and payouts are not frozen"
+
+
+class ProofNotFound(Refusal):
+    """No such proof of liabilities."""
+
+    code = "proof_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such proof"

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from chassis.runtime import Runtime
 from messaging import Database
+from reserve_ledger.commands.prove_liabilities import prove_liabilities
 from reserve_ledger.commands.publish_heads import AT_ONCE, publish_heads
 from reserve_ledger.commands.reconcile_reserves import take_step
 from reserve_ledger.commands.work_breaks import post_adjustments
@@ -30,12 +31,14 @@ async def advance(database: Database) -> bool:
 
 
 async def publish(runtime: Runtime) -> None:
-    """Tell the world where the ledgers stand, each once an hour at most."""
+    """Tell the world where the ledgers stand and what is owed, once an hour at most."""
     settings: LedgerSettings = runtime.settings
     every = timedelta(seconds=settings.ledger_head_publish_s)
     while True:
         async with runtime.worker.transaction() as tx:
             told = await publish_heads(tx, every)
+        async with runtime.worker.transaction() as tx:
+            await prove_liabilities(tx, every)
         if told < AT_ONCE:
             await asyncio.sleep(min(every.total_seconds(), 60))
 

@@ -12,13 +12,16 @@ from chassis.http import Cursor, Limit, Page, Reading, Writing, after, page
 from chassis.inputs import Input, ShortText
 from chassis.strict_json import StrictRoute
 from invoiceos_contracts import PLATFORM
+from invoiceos_contracts.ids import InvoiceId
 from reserve_ledger.commands.reconcile_reserves import Start, start_reconciliations
 from reserve_ledger.commands.sign_off import Lift, SignOff, lift_freeze, sign_off
 from reserve_ledger.commands.work_breaks import Step, work_breaks
 from reserve_ledger.domain.breaks import Action, Worked
 from reserve_ledger.domain.reconciling import BreakClass
 from reserve_ledger.errors import OperatorsOnly
+from reserve_ledger.queries import proofs
 from reserve_ledger.queries import reconciliations as queries
+from reserve_ledger.queries.proofs import LeafView, ProofView
 from reserve_ledger.queries.reconciliations import BreakView, FreezeView, ReconciliationView
 from reserve_ledger.store.reconciliation import Job
 
@@ -271,3 +274,45 @@ async def post_lift(body: LiftBody, write: Writing, caller: Operator) -> Respons
         Lift(caller.tenant_id, caller.actor, body.reason),
         answer=lambda _: LiftedView(frozen=False),
     )
+
+
+Reader = Annotated[Caller, Depends(needs("ledger:read"))]
+
+
+@router.get("/api/v1/reserves/proofs", response_model=Page[ProofView])
+async def get_proofs(
+    tx: Reading, caller: Reader, cursor: Cursor = None, limit: Limit = 50
+) -> dict[str, Any]:
+    """Published roots of what is owed, the newest first; the same for every tenant."""
+    del caller
+    found = await proofs.proofs(tx, before=after(cursor), limit=limit + 1)
+    return page(found, limit, lambda view: view.id)
+
+
+@router.get("/api/v1/reserves/proofs/{proof_id}")
+async def get_proof(proof_id: UUID, tx: Reading, caller: Reader) -> ProofView:
+    """One root."""
+    del caller
+    return await proofs.proof(tx, proof_id)
+
+
+@router.get("/api/v1/reserves/proofs/{proof_id}/leaves", response_model=Page[LeafView])
+async def get_leaves(
+    proof_id: UUID,
+    tx: Reading,
+    caller: Reader,
+    invoice_id: InvoiceId | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """What the caller's own holders are owed, each with its path to the root."""
+    place = after(cursor)
+    found = await proofs.leaves(
+        tx,
+        caller.tenant_id,
+        proof_id,
+        invoice_id=invoice_id,
+        after=-1 if place is None else min(place.int, 2**31) - 1,
+        limit=limit + 1,
+    )
+    return page(found, limit, lambda view: UUID(int=view.place + 1))
