@@ -230,7 +230,7 @@ class Session:
         row = self._connection.execute(
             """
             select now, now - make_interval(secs => %s), (select count(*) from pg_temp.topic_log)
-            from clock_timestamp() as now
+            from transaction_timestamp() as now
             """,
             [grace_s],
         ).fetchone()
