@@ -1,6 +1,7 @@
 """`.env.example` names every setting the code reads, and none that nothing reads."""
 
 import re
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from chassis.runtime import Service
 from chassis.settings import Settings
+from provider_orchestrator.providers.configuration import ProviderSettings
 from provider_sandbox.settings import SandboxSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +26,16 @@ each_service = pytest.mark.parametrize("name", NAMES)
 
 SANDBOX = {f"INVOICEOS_{name.upper()}" for name in SandboxSettings.model_fields}
 """The provider sandbox is no service; what it reads is documented all the same."""
+
+
+PROVIDERS = ROOT / "services/provider-orchestrator/src/provider_orchestrator/providers"
+
+
+def settings_of_providers() -> list[type[ProviderSettings]]:
+    """Each provider's folder has its own."""
+    for path in sorted(PROVIDERS.glob("*/settings.py")):
+        import_module(f"provider_orchestrator.providers.{path.parent.name}.settings")
+    return ProviderSettings.__subclasses__()
 
 
 def settings_of(name: str) -> type[Settings]:
@@ -44,6 +56,8 @@ def read_outside_settings() -> set[str]:
     """Names that commands, the local stack, tests' tools and compose take from the environment."""
     literal = re.compile(r"[\"']((?:INVOICEOS_)[A-Z0-9_]+)[\"']")
     found: set[str] = set(SANDBOX)
+    for kind in settings_of_providers():
+        found |= {variable(field) for field in kind.model_fields}
     for folder in ("libs", "deploy", "services"):
         for path in (ROOT / folder).rglob("*.py"):
             found |= set(literal.findall(path.read_text()))
@@ -81,6 +95,18 @@ def test_the_defaults_in_the_example_are_the_defaults(name: str) -> None:
         elif isinstance(shown, bool):
             shown = str(shown).lower()
         assert text == str(shown), f"{variable(field_name)} in .env.example shows another default"
+
+
+def test_the_defaults_of_providers_in_the_example_are_the_defaults() -> None:
+    for kind in settings_of_providers():
+        for name, field in kind.model_fields.items():
+            default = field.default
+            if isinstance(default, tuple):
+                default = ",".join(default)
+            elif hasattr(default, "get_secret_value"):
+                default = default.get_secret_value()
+            _, text = DOCUMENTED[variable(name)]
+            assert name == "environment" or text == str(default), variable(name)
 
 
 def test_everything_else_that_is_read_is_in_the_example() -> None:

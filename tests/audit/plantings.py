@@ -55,6 +55,22 @@ OF_PAID = f"""tenant_id = {{tenant}} and sequence = (
     select sequence from reserve_ledger.ledger_transaction
     where invoice_id = {{paid}} and {BOOKED})"""
 
+INTENT, ATTEMPT = "'00000000-0000-7000-8000-0000000000a1'", "'00000000-0000-7000-8000-0000000000a2'"
+COLLECTED = (
+    f"""insert into provider_orchestrator.payment_intent (tenant_id, id, state, amount_minor, asset,
+        manual_capture, description, expires_at, created_by, created_at, updated_at)
+    values ({{tenant}}, {INTENT}, 'submitted', 100, 'USD', false, 'x', now(), 'x', now(), now())""",
+    f"""insert into provider_orchestrator.payment_share (tenant_id, intent_id, payment_id,
+        invoice_id, wallet_id, place, amount_minor, due_minor)
+    values ({{tenant}}, {INTENT}, gen_random_uuid(), {{unpaid}}, gen_random_uuid(), 1, 100, 100)""",
+    f"""insert into provider_orchestrator.payment_attempt (tenant_id, id, intent_id, kind, number,
+        provider, rail, decision_id, key, order_body, amount_minor, asset, state, created_at,
+        updated_at)
+    values ({{tenant}}, {ATTEMPT}, {INTENT}, 'collect', 1, 'x', 'card', gen_random_uuid(),
+        gen_random_uuid(), jsonb_build_object(), 100, 'USD', 'sent', now(), now())""",
+)
+"""A payment that is under way."""
+
 OF_PARTIAL = OF_PAID.replace("{paid}", "{partial}")
 REWRITTEN = ["ledger.running_balances", "ledger.chain_recomputed"]
 UNBALANCED = [
@@ -89,6 +105,19 @@ LEDGER = [
         "ledger.balances_are_sums",
         "update reserve_ledger.account_balance set debit_minor = debit_minor + 5,"
         " credit_minor = credit_minor + 5 where tenant_id = {tenant} and account = '1200'",
+        also=["ledger.addresses_make_up_codes"],
+    ),
+    of(
+        "ledger.addresses_make_up_codes",
+        "update reserve_ledger.account set debit_minor = debit_minor + 5,"
+        " credit_minor = credit_minor + 5 where tenant_id = {tenant} and address = 'treasury'",
+    ),
+    of(
+        "ledger.reservations_follow_entries",
+        "insert into reserve_ledger.reservation (tenant_id, id, purpose, state, asset,"
+        " amount_minor, taken_from, transaction_id, ended_by)"
+        " values ({tenant}, {stranger}, 'payout', 'released', 'PATHUSD', 5, '2100',"
+        " {stranger}, {stranger})",
     ),
     of(
         "ledger.running_balances",
@@ -133,6 +162,7 @@ LEDGER = [
     ),
     of(
         "ledger.reversed_once",
+        "drop index reserve_ledger.ledger_transaction_reverses",
         "update reserve_ledger.ledger_transaction set reverses = (select id"
         " from reserve_ledger.ledger_transaction where invoice_id = {reverted} and reverses is null)"
         " where invoice_id = {moved} and reverses is not null",
@@ -172,6 +202,24 @@ LEDGER = [
     of(
         "reserve.statements_chained",
         "update reserve_ledger.reserve_statement set heads = '[]' where sequence = 2",
+    ),
+    of(
+        "reserve.no_breach_open",
+        "insert into reserve_ledger.reserve_breach"
+        " (kind, asset, difference_minor, sequence, breached_at)"
+        " values ('chain', 'PATHUSD', -1, 1, now())",
+    ),
+    of(
+        "reserve.booked_is_the_sum",
+        "update reserve_ledger.reserve_booked set booked_minor = booked_minor + 1",
+    ),
+    of(
+        "reserve.adjustments_are_posted",
+        """insert into reserve_ledger.reconciliation_break
+            (tenant_id, id, reconciliation_id, source, asset, class, severity, external_key,
+             amount_minor, account, since, why, state, closed_at, closed_because)
+        values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'stripe', 'USD', 'amount',
+                'medium', 'x#1', 1, '1300', now(), 'planted', 'closed', now(), 'adjusted')""",
     ),
 ]
 
@@ -270,12 +318,29 @@ PAYMENTS = [
         " where invoice_id = {theirs}",
     ),
     of(
+        "payments.captures_are_payments",
+        *COLLECTED,
+        f"update provider_orchestrator.payment_attempt set state = 'captured',"
+        f" captured_minor = 100, captured_asset = 'USD' where id = {ATTEMPT}",
+    ),
+    of(
+        "payments.one_lease",
+        *COLLECTED,
+        f"update provider_orchestrator.payment_share set live = false where intent_id = {INTENT}",
+    ),
+    of(
+        "payments.failover_after_an_end",
+        *COLLECTED,
+        f"update provider_orchestrator.payment_attempt set number = 2 where id = {ATTEMPT}",
+    ),
+    of(
         "payments.booked",
         "delete from reserve_ledger.payment_booking where invoice_id = {theirs}",
         also=[
             "ledger.bookings_follow_entries",
             "ledger.balances_explained",
             "ledger.obligations_follow_bookings",
+            "reserve.booked_is_the_sum",
         ],
     ),
     of(
@@ -289,6 +354,34 @@ PAYMENTS = [
     of(
         "payments.reach_the_wallet",
         "update ephemeral_manager.wallet_payment set booking_ids = '{}' where invoice_id = {paid}",
+    ),
+]
+
+OUT = (
+    "tenant_id, id, kind, amount_minor, asset, rail, destination, requested_by, approvals_needed,"
+    " approvals_given, key, created_at, updated_at, state"
+)
+OUT_VALUES = "1, 'PATHUSD', 'tempo', '{}', 'maker'"
+DISBURSEMENTS = [
+    of(
+        "disbursements.refunds_are_counted",
+        f"insert into provider_orchestrator.disbursement ({OUT}, payment_id, invoice_id, source,"
+        f" provider) select tenant_id, {{stranger}}, 'refund', {OUT_VALUES}, 0, 0, {{stranger}},"
+        " now(), now(), 'requested', id, invoice_id, 'merchant', 'tempo'"
+        " from provider_orchestrator.payment where invoice_id = {paid}",
+    ),
+    of(
+        "disbursements.agreed_to_by_others",
+        f"insert into provider_orchestrator.disbursement ({OUT}, reference, approved_at)"
+        f" values ({{tenant}}, {{stranger}}, 'payout', {OUT_VALUES}, 1, 1, {{stranger}}, now(),"
+        " now(), 'requested', 'r', now())",
+    ),
+    of(
+        "disbursements.batches_count_their_lines",
+        "insert into provider_orchestrator.payout_batch (tenant_id, id, reference, lines,"
+        " lines_hash, totals, requested_by, approvals_needed, state, created_at, updated_at)"
+        " values ({tenant}, {stranger}, 'b', 2, sha256('x'), '{}', 'maker', 0, 'approved', now(),"
+        " now())",
     ),
 ]
 
@@ -379,6 +472,61 @@ WALLETS = [
         "destruction.late_money_is_noticed",
         "update ephemeral_manager.wallet_payment set first_seen_at = now() + interval '1 day'"
         " where invoice_id = {ended}",
+    ),
+]
+
+
+def a_job(state: str, count: str) -> str:
+    finished = "now()" if state == "done" else "null"
+    names = ("waiting", "requested", "ready", "failed", "refused", "cancelled")
+    counts = ", ".join("1" if name == count else "0" for name in names)
+    return (
+        "insert into ephemeral_manager.bulk_job (tenant_id, id, state, ordered_by, total,"
+        f" {', '.join(names)}, repeated, conflicting, created_at, finished_at, version)"
+        f" values ({{tenant}}, {{stranger}}, '{state}', 'me', 1, {counts}, 0, 0, now(),"
+        f" {finished}, 1)"
+    )
+
+
+def a_row(state: str, **more: str) -> str:
+    return (
+        "insert into ephemeral_manager.bulk_row (tenant_id, job_id, position, reference,"
+        " invoice_id, terms_hash, amount_minor, asset, description, due_at, ttl_s,"
+        f" watch_window_s, state, updated_at{''.join(', ' + name for name in more)})"
+        " values ({tenant}, {stranger}, 1, 'r', {stranger}, sha256('x'), 5, 'USD', 'd', now(), 60,"
+        f" 60, '{state}', now() - interval '1 day'{''.join(', ' + v for v in more.values())})"
+    )
+
+
+BULK = [
+    of(
+        "bulk.counts_agree",
+        a_job("done", "ready"),
+        a_row("refused", code="'x'"),
+    ),
+    of(
+        "bulk.rows_become_invoices",
+        a_job("done", "ready"),
+        a_row("ready", wallet_id="{stranger}", address="'0x1'"),
+    ),
+    of("bulk.orders_go_on", a_job("running", "waiting"), a_row("waiting")),
+]
+
+SELECTOR = [
+    of(
+        "selector.log_chained",
+        'update wallet_factory.selector_log set body = body || \'{"mode": "x"}\''
+        " where invoice_id = {paid}",
+    ),
+    of(
+        "selector.log_heads_agree",
+        "update wallet_factory.selector_log_head set sequence = sequence + 1"
+        " where tenant_id = {tenant}",
+    ),
+    of(
+        "selector.labels_learned_once",
+        "insert into wallet_factory.selector_label select tenant_id, wallet_id, 3, rule, features,"
+        " true, 'x', now() from wallet_factory.selector_open limit 1",
     ),
 ]
 
@@ -647,7 +795,10 @@ PLANTINGS = [
     *LEDGER,
     *INVOICES,
     *PAYMENTS,
+    *DISBURSEMENTS,
     *WALLETS,
+    *BULK,
+    *SELECTOR,
     *DELIVERIES,
     *BACKBONE,
     *TOPICS,

@@ -1,6 +1,6 @@
 import json
 import os
-import subprocess
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from invoiceos_local.demo.client import Client
 from invoiceos_local.demo.feed import Feed
 from invoiceos_local.resolver import Choices
 from invoiceos_local.stack import Plan, Stack, running_stack
+from testkit import warm
 from testkit.platform import Platform
 
 # Limits by rate have tests of their own; no receiver may be inside.
@@ -29,20 +30,17 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder: Path = tmp_path_factory.mktemp("bad_input")
-    plan = Plan(choices=Choices(own=True, fsync=False), overrides=SETTINGS)
+    plan = Plan(choices=Choices(own=True, fsync=False), overrides=SETTINGS, spawner=warm.spawn)
     with running_stack(folder, plan) as started:
         yield started
 
 
 def new_tenant(stack: Stack, name: str) -> dict[str, str]:
-    done = subprocess.run(
-        stack.command("tenant", "create", name, "--json"),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **stack.administration_env()},
-    )
-    return json.loads(done.stdout)
+    """A company of its own, made as an operator makes it."""
+    environment = {**os.environ, **stack.administration_env()}
+    log = stack.folder / f"tenant-{uuid.uuid4().hex[:8]}.log"
+    command = stack.command("tenant", "create", name, "--json")
+    return json.loads(warm.run(command, environment, log))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ PREFIXES = {
     "customer_id": "cus",
     "invoice_id": "inv",
     "wallet_id": "wal",
+    "job_id": "blk",
     "payment_id": "pay",
     "transaction_id": "txn",
     "endpoint_id": "whe",

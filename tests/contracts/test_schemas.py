@@ -46,6 +46,15 @@ def test_every_file_checked_in_belongs_to_an_event() -> None:
     assert goldens == {path.rpartition("/")[2] for path in known}
 
 
+def _within(golden: Any, written: Any) -> Any:
+    """Of what is written today, the part that the golden message speaks of, at every depth."""
+    if isinstance(golden, dict):
+        return {name: _within(golden[name], written[name]) for name in golden}
+    if isinstance(golden, list) and len(golden) == len(written):
+        return [_within(old, new) for old, new in zip(golden, written, strict=True)]
+    return written
+
+
 @events
 def test_the_golden_message_still_parses_and_nothing_of_it_is_lost(event: type[Event]) -> None:
     golden = golden_of(event)
@@ -53,7 +62,7 @@ def test_the_golden_message_still_parses_and_nothing_of_it_is_lost(event: type[E
     assert golden["type"] == event.TYPE
     assert golden["key"] == fact.subject
     written = json.loads(fact.write())
-    assert {name: written[name] for name in golden["data"]} == golden["data"]
+    assert _within(golden["data"], written) == golden["data"]
 
 
 @events

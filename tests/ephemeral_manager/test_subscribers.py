@@ -79,6 +79,26 @@ async def test_a_paid_invoice_leads_to_a_certificate(unit: ServiceUnderTest, lif
     assert all(right for _, right in findings(destroyed.certificate))
 
 
+async def test_a_wallet_without_a_chain_ends_when_its_payments_have(
+    unit: ServiceUnderTest, life: Any
+) -> None:
+    open_payment = uuid4()
+    issued = life.issued().model_copy(
+        update={"rail": "psp", "chain_id": None, "address": "psp_" + "0" * 26}
+    )
+    await unit.receives(issued, life.voided())
+    await fire(unit, "wallet.watch")
+    await unit.receives(life.seen(open_payment), life.secrets_destroyed())
+    assert await state_of(unit, life) == "destroying", "a payment is open"
+    await unit.receives(life.reverted(open_payment))
+    await fire(unit, "wallet.destroy")
+    (destroyed,) = await unit.facts(EphemeralWalletDestroyed)
+    body = destroyed.certificate.body
+    assert (body.final_block, body.final_block_hash, body.balances) == (None, None, ())
+    assert "the rail has no chain" in body.policy
+    assert all(right for _, right in findings(destroyed.certificate))
+
+
 async def test_evidence_may_come_in_the_other_order_and_twice(
     unit: ServiceUnderTest, life: Any
 ) -> None:

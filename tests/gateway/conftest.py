@@ -60,7 +60,7 @@ class Upstreams:
     _runners: list[web.AppRunner] = field(default_factory=list)
 
     async def start(self, name: str, port: int = 0) -> None:
-        app = web.Application(client_max_size=1 << 20)
+        app = web.Application(client_max_size=1 << 23)
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await self._answer(name, request)
@@ -127,6 +127,13 @@ class Upstreams:
             )
         if how == "big":
             return web.Response(body=b"x" * 3_000_000)
+        if how == "stream":
+            stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await stream.prepare(request)
+            await stream.write(b"data: first\n\n")
+            await self.release.wait()
+            await stream.write(b"data: last\n\n")
+            return stream
         if how == "empty":
             return web.Response(status=204)
         return web.json_response({"service": request.url.port, "path": request.path}, status=200)

@@ -1,6 +1,7 @@
 """What reaches a service, what comes back, and what the client learns when it does not."""
 
 import asyncio
+import io
 from typing import Any
 
 import aiohttp
@@ -26,6 +27,7 @@ ROUTES = [
     ("/api/v1/certificates/inv_1", "ephemeral-manager", ""),
     ("/api/v1/providers/health", "provider-orchestrator", ""),
     ("/api/v1/payments/pay_1", "provider-orchestrator", ""),
+    ("/api/v1/payment-intents/pin_1/capture", "provider-orchestrator", ""),
     ("/api/v1/ledger/accounts", "reserve-ledger", ""),
     ("/api/v1/reserves/reconcile", "reserve-ledger", ""),
     ("/api/v1/webhook-endpoints", "notification", ""),
@@ -44,6 +46,7 @@ PUBLIC = [
     ("/pay", "invoice", ""),
     ("/api/v1/webhooks/stripe", "provider-orchestrator", ""),
     ("/api/v1/webhooks/paypal", "provider-orchestrator", ""),
+    ("/api/v1/webhooks/circle", "provider-orchestrator", ""),
     ("/api/webhooks/stripe", "provider-orchestrator", "/api/v1/webhooks/stripe"),
     ("/api/webhooks/paypal", "provider-orchestrator", "/api/v1/webhooks/paypal"),
 ]
@@ -363,3 +366,35 @@ async def test_health_of_all(gateway: Any) -> None:
 def test_aiohttp_is_what_the_forwarder_was_written_for() -> None:
     assert issubclass(aiohttp.ClientConnectorError, aiohttp.ClientOSError)
     assert issubclass(aiohttp.ConnectionTimeoutError, asyncio.TimeoutError)
+
+
+BULK = "/api/v1/wallets/ephemeral/bulk"
+
+
+async def test_a_stream_reaches_the_client_as_it_comes(gateway: Any, key: str) -> None:
+    async with gateway.http.get(
+        f"{gateway.url}{BULK}/blk_1/events?behave=stream",
+        headers={"Authorization": f"Bearer {key}", "Last-Event-ID": "7"},
+    ) as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        assert await response.content.readany() == b"data: first\n\n"
+        assert gateway.upstreams.last.headers["last-event-id"] == "7"
+        gateway.upstreams.release.set()
+        assert await response.content.read() == b"data: last\n\n"
+
+
+async def test_a_stream_that_breaks_off_breaks_for_the_client_too(gateway: Any, key: str) -> None:
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await gateway.ask("GET", f"{BULK}/blk_1/results?behave=half", key)
+    refused = await gateway.ask("GET", f"{BULK}/blk_1/results?behave=reset", key)
+    assert (refused.status, refused.code) == (502, "upstream_unavailable")
+
+
+async def test_only_an_order_in_bulk_may_have_a_large_body(gateway: Any, key: str) -> None:
+    large = b"[" + b"1," * 1_000_000 + b"1]"
+    taken = await gateway.ask("POST", BULK, key, data=io.BytesIO(large))
+    assert taken.status == 200
+    assert gateway.upstreams.last.body == large
+    assert (await gateway.ask("POST", "/api/v1/wallets", key, data=io.BytesIO(large))).status == 413
+    huge = await gateway.ask("POST", BULK, key, data=io.BytesIO(b" " * (8 * 1_048_576 + 1)))
+    assert huge.status == 413

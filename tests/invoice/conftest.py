@@ -25,8 +25,19 @@ from invoiceos_contracts.ephemeral_v1 import (
     EphemeralWalletExtended,
     Guard,
 )
-from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed
-from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen
+from invoiceos_contracts.ledger_v1 import (
+    ChargebackBooked,
+    FundsBooked,
+    FundsReversed,
+    ReservationSettled,
+)
+from invoiceos_contracts.payment_v1 import (
+    PaymentCreated,
+    PaymentFailed,
+    PaymentReverted,
+    PaymentSeen,
+    PaymentSubmitted,
+)
 from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
 from messaging import Writer
 from testkit.databases import ServiceDatabase
@@ -200,6 +211,57 @@ class News:
             excess=Amount(amount_minor=excess, asset=asset),
             fee=Amount(amount_minor=0, asset=asset),
             booked_at=datetime.now(UTC),
+        )
+
+    def collecting(self, tenant: UUID, invoice: UUID, payment: UUID) -> list[Any]:
+        """Somebody pays by a provider: it begins, is sent, and comes to nothing."""
+        common = {
+            "tenant_id": tenant,
+            "payment_id": payment,
+            "invoice_id": invoice,
+            "wallet_id": WALLET,
+            "amount": Amount(amount_minor=100, asset="USD"),
+        }
+        begun = {**common, "intent_id": UUID(int=77)}
+        target = {"provider": "stripe", "rail": "card"}
+        expires = datetime(2026, 1, 2, tzinfo=UTC)
+        created = {"method": "card", "manual_capture": False, "expires_at": expires}
+        return [
+            PaymentCreated.model_validate({**begun, **created}),
+            PaymentSubmitted.model_validate({**begun, **target, "attempt": 1}),
+            PaymentFailed.model_validate(
+                {**common, **target, "cause": "card_declined", "retryable": False}
+            ),
+        ]
+
+    def refunded(self, booked: FundsBooked, refund: UUID, minor: int) -> ReservationSettled:
+        """Money of a booked payment was given back."""
+        return ReservationSettled(
+            tenant_id=booked.tenant_id,
+            reservation_id=refund,
+            purpose="refund",
+            amount=Amount(amount_minor=minor, asset=booked.applied.asset),
+            invoice_id=booked.invoice_id,
+            payment_id=booked.payment_id,
+            transaction_id=refund,
+            booked_at=booked.booked_at,
+        )
+
+    def disputed(
+        self, booked: FundsBooked, dispute: UUID, minor: int, outcome: str, day: int = 0
+    ) -> ChargebackBooked:
+        """A dispute about a booked payment, as it stands on a day."""
+        return ChargebackBooked(
+            tenant_id=booked.tenant_id,
+            transaction_id=UUID(int=dispute.int + day),
+            sequence=3,
+            template="chargeback.v1",
+            invoice_id=booked.invoice_id,
+            payment_id=booked.payment_id,
+            dispute_id=dispute,
+            amount=Amount(amount_minor=minor, asset=booked.applied.asset),
+            outcome=outcome,
+            booked_at=booked.booked_at + timedelta(days=day),
         )
 
     def reversed(self, booked: FundsBooked, transaction: UUID) -> FundsReversed:

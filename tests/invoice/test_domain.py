@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -250,6 +251,71 @@ def test_a_wallets_end_closes_a_settled_invoice_and_a_reversal_opens_it_again(ne
     assert again.axes == (D.OPEN, S.UNPAID, T.ON_TIME)
 
 
+def refund(news: Any, booking: Any, minor: int, number: int = 900) -> Any:
+    return news.refunded(booking, UUID(int=number), minor)
+
+
+@pytest.mark.parametrize(
+    ("paid", "back", "axis", "left"),
+    [
+        (TOTAL, 1, S.PARTIALLY_REFUNDED, TOTAL - 1),
+        (TOTAL, TOTAL, S.REFUNDED, 0),
+        (TOTAL + 10_000, 10_000, S.PAID, TOTAL),
+        (TOTAL + 10_000, 4_000, S.OVERPAID, TOTAL + 6_000),
+        (5, 2, S.PARTIALLY_REFUNDED, 3),
+        (5, 5, S.REFUNDED, 0),
+        (5, 9, S.REFUNDED, 0),
+    ],
+)
+def test_money_given_back_is_told_once_and_makes_nothing_owed_again(
+    news: Any, paid: int, back: int, axis: S, left: int
+) -> None:
+    booking = pay(news, 1, paid)
+    before, _ = folded(opened(news), booking)
+    after, stated = folded(before, refund(news, booking, back), refund(news, booking, back))
+    assert kinds(stated) == ["InvoiceRefunded"]
+    assert (after.settlement, after.is_settled) == (axis, before.is_settled)
+    assert stated[0].left.amount_minor == left // 10_000
+    assert stated[0].due == settlement.facts.due(before)
+    assert after.label
+
+
+def test_money_that_never_counted_can_go_back_without_a_word(news: Any) -> None:
+    counted, other = pay(news, 1, TOTAL), pay(news, 2, 5, asset="EURX")
+    start, _ = folded(opened(news), counted)
+    after, stated = folded(start, other, refund(news, other, 5))
+    assert (after.settlement, kinds(stated)) == (S.PAID, ["InvoiceLatePayment"])
+
+
+def test_a_lost_dispute_charges_back_and_the_ledgers_last_word_counts(news: Any) -> None:
+    booking = pay(news, 1, TOTAL)
+    opened_, lost, won = (
+        news.disputed(booking, UUID(int=800), TOTAL, outcome, day)
+        for day, outcome in enumerate(("opened", "lost", "won"))
+    )
+    paid, _ = folded(opened(news), booking)
+    same, stated = folded(paid, opened_)
+    assert (same.axes, stated) == (paid.axes, [])
+    gone, stated = folded(same, lost, lost, opened_)
+    assert (gone.settlement, kinds(stated)) == (S.CHARGED_BACK, ["InvoiceChargedBack"])
+    back, stated = folded(gone, won)
+    assert (back.settlement, kinds(stated)) == (S.PAID, ["InvoicePaid"])
+    for order in itertools.permutations([booking, opened_, lost, won]):
+        assert folded(opened(news), *order)[0].axes == back.axes
+
+
+def test_an_attempt_to_collect_is_on_its_way_until_it_ends_in_any_order(news: Any) -> None:
+    created, submitted, failed = news.collecting(TENANT, INVOICE, UUID(int=150))
+    going, stated = folded(opened(news), created, submitted, created)
+    assert (going.settlement, kinds(stated)) == (S.PROCESSING, ["InvoiceProcessing"])
+    ended, stated = folded(going, failed, failed)
+    assert (ended.settlement, kinds(stated)) == (S.UNPAID, ["InvoicePaymentFailed"])
+    for order in itertools.permutations([created, submitted, failed]):
+        assert folded(opened(news), *order)[0].axes == ended.axes
+    paid, _ = folded(ended, news.booked(TENANT, INVOICE, UUID(int=150), UUID(int=7), TOTAL))
+    assert paid.settlement is S.PAID
+
+
 def _streams(news: Any, rng: random.Random) -> list[list[Any]]:
     """For each payment: what its topic says, in order; and what the ledger says, in any order."""
     streams: list[list[Any]] = []
@@ -276,6 +342,12 @@ def _streams(news: Any, rng: random.Random) -> list[list[Any]]:
                 update={"payment_id": UUID(int=100 + number)}
             )
             streams += [[seen, back(True), seen], [booking], [undone], [second]]
+        if rng.random() < 0.4:
+            streams.append([refund(news, booking, rng.choice([1, minor]), 900 + number)])
+        if rng.random() < 0.2:
+            words = [("opened", 0), (rng.choice(["won", "lost"]), 1)]
+            dispute = UUID(int=800 + number)
+            streams += [[news.disputed(booking, dispute, minor, *word)] for word in words]
     if rng.random() < 0.3:
         streams.append([news.destroyed(TENANT, INVOICE)])
     return streams
@@ -296,7 +368,8 @@ def _merged(streams: list[list[Any]], rng: random.Random) -> list[Any]:
 def _final(invoice: Invoice) -> Any:
     bookings = {b.transaction_id: b.state for b in invoice.bookings.values()}
     sightings = {p.payment_id: p.sighting for p in invoice.payments.values()}
-    return invoice.axes, invoice.received_micros, bookings, sightings
+    gone = {one.id: one.is_gone for one in invoice.returns.values()}
+    return invoice.axes, invoice.received_micros, bookings, sightings, gone
 
 
 @given(seed=st.integers(0, 2**32))
@@ -345,6 +418,7 @@ def _steps(news: Any) -> list[Callable[[Invoice], Invoice]]:
         return opened(news, invoice) if documents.awaits_wallet(invoice) else invoice
 
     small, rest, more = pay(news, 1, 1), pay(news, 2, TOTAL - 1), pay(news, 3, 7)
+
     steps: list[Callable[[Invoice], Invoice]] = [
         lambda invoice: documents.edit(invoice, work_out(terms(), [Line("W", "1", 1000)]))[0],
         lambda invoice: documents.delete(invoice)[0],
@@ -370,20 +444,30 @@ def _steps(news: Any) -> list[Callable[[Invoice], Invoice]]:
     return steps + [news_of(fact) for fact in told]
 
 
-def _essence(invoice: Invoice) -> Any:
-    gone = invoice.wallet_destroyed_at is not None
-    dates = (invoice.overdue_since is None, invoice.expired_since is None)
-    return (
-        *_final(invoice)[:2],
-        frozenset(_final(invoice)[2].items()),
-        str(sorted((k.int, v) for k, v in _final(invoice)[3].items())),
-        gone,
-        dates,
-    )
+def _steps_back(news: Any) -> list[Callable[[Invoice], Invoice]]:
+    """What can become of an open invoice that money goes back of."""
+    small, rest = pay(news, 1, 2), pay(news, 2, TOTAL - 2)
+    told = [
+        small,
+        rest,
+        refund(news, small, 1, 901),
+        refund(news, small, 1, 903),
+        refund(news, rest, TOTAL - 2, 902),
+        news.disputed(rest, UUID(int=800), TOTAL - 2, "lost"),
+        news.destroyed(TENANT, INVOICE),
+    ]
+    return [
+        lambda invoice: settlement.fall_due(invoice, DUE)[0],
+        lambda invoice: settlement.expire(invoice, EXPIRES)[0],
+        *(partial(_folded, fact) for fact in told),
+    ]
 
 
-def test_the_table_of_labels_holds_exactly_the_reachable_combinations(news: Any) -> None:
-    steps, start = _steps(news), a_draft()
+def _folded(fact: Any, invoice: Invoice) -> Invoice:
+    return settlement.fold(invoice, fact, now=NOW)[0]
+
+
+def _reached(start: Invoice, steps: list[Callable[[Invoice], Invoice]]) -> set[Any]:
     reached = {_essence(start): start}
     queue = deque([start])
     while queue:
@@ -393,10 +477,31 @@ def test_the_table_of_labels_holds_exactly_the_reachable_combinations(news: Any)
                 after = replace(step(invoice), attempt=1)
             except Refusal:
                 continue
-            if _essence(after) not in reached:
-                reached[_essence(after)] = after
+            essence = _essence(after)
+            if essence not in reached:
+                reached[essence] = after
                 queue.append(after)
-    combinations = {invoice.axes for invoice in reached.values()}
+    return {invoice.axes for invoice in reached.values()}
+
+
+def _essence(invoice: Invoice) -> Any:
+    gone = invoice.wallet_destroyed_at is not None
+    dates = (invoice.overdue_since is None, invoice.expired_since is None)
+    axes, received, payments, bookings, returns = _final(invoice)
+    return (
+        axes,
+        received,
+        frozenset(payments.items()),
+        str(sorted((k.int, v) for k, v in bookings.items())),
+        str(sorted((k.int, v) for k, v in returns.items())),
+        gone,
+        dates,
+    )
+
+
+def test_the_table_of_labels_holds_exactly_the_reachable_combinations(news: Any) -> None:
+    combinations = _reached(a_draft(), _steps(news))
+    combinations |= _reached(opened(news), _steps_back(news))
     assert combinations == set(LABELS)
     assert len(set(LABELS.values())) == len(LABELS)
 

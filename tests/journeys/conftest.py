@@ -1,6 +1,6 @@
 import json
 import os
-import subprocess
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from invoiceos_local.demo.client import Client
 from invoiceos_local.demo.feed import Feed
 from invoiceos_local.resolver import Choices
 from invoiceos_local.stack import Plan, Stack, running_stack
+from testkit import warm
 from testkit.platform import Platform
 
 FAST = {
@@ -30,20 +31,19 @@ def stack(
 ) -> Iterator[Stack]:
     """Everything, as `make up` starts it, on infrastructure of its own."""
     folder: Path = tmp_path_factory.mktemp("stack")
-    plan = Plan(choices=Choices(own=True), overrides=overrides, restart_dead=True)
+    plan = Plan(
+        choices=Choices(own=True), overrides=overrides, restart_dead=True, spawner=warm.spawn
+    )
     with running_stack(folder, plan) as started:
         yield started
 
 
 def new_tenant(stack: Stack, name: str) -> dict[str, str]:
-    done = subprocess.run(
-        stack.command("tenant", "create", name, "--json"),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **stack.administration_env()},
-    )
-    return json.loads(done.stdout)
+    """A company of its own, made as an operator makes it."""
+    environment = {**os.environ, **stack.administration_env()}
+    log = stack.folder / f"tenant-{uuid.uuid4().hex[:8]}.log"
+    command = stack.command("tenant", "create", name, "--json")
+    return json.loads(warm.run(command, environment, log))
 
 
 @pytest.fixture(scope="session")

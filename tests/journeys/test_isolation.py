@@ -1,7 +1,9 @@
 """One tenant never sees another: over every route there is, and by raw SQL as the api role."""
 
+import asyncio
 import re
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -17,9 +19,23 @@ BODIES = {
     "PATCH /api/v1/invoices/{invoice_id}": {"reference": "x"},
     "PATCH /api/v1/webhook-endpoints/{endpoint_id}": {"description": "x"},
     "POST /api/v1/invoices/{invoice_id}/void": {"reason": "x"},
+    "POST /api/v1/payments/unknown/{attempt_id}/resolve": {
+        "outcome": "not_captured",
+        "reason": "x",
+    },
     "POST /api/v1/wallets/ephemeral/{wallet_id}/extend": {"until": "2030-01-01T00:00:00Z"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/hold": {"reason": "x"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/release": {"reason": "x"},
+    "POST /api/v1/payments/{payment_id}/refunds/{refund_id}/reject": {"reason": "x"},
+    "POST /api/v1/payouts/{payout_id}/reject": {"reason": "x"},
+    "POST /api/v1/payout-batches/{batch_id}/approve": {"lines_hash": "0" * 64},
+    "POST /api/v1/payout-batches/{batch_id}/reject": {"lines_hash": "0" * 64, "reason": "x"},
+}
+LINE = {
+    "amount_minor": 100,
+    "asset": "PATHUSD",
+    "rail": "tempo",
+    "destination": {"address": "0x" + "ab" * 20},
 }
 PUBLIC = re.compile(r"^/api/v1/(payment-links|webhooks/|tenants|providers|reserves|certificates)")
 OPERATORS = re.compile(r"^/api/v1/(partners|operations)\b")
@@ -47,13 +63,30 @@ async def belongings(platform) -> dict[str, str]:
         "/api/v1/routing/rules", {"rules": {"otherwise": {"order": ["tempo"]}}, "note": "mine"}
     )
     decision = await platform.client.post("/api/v1/routing/preview", PAYMENT)
+    row = {"reference": "isolated", "amount": {"amount_minor": 100, "asset": "USD"}}
+    order = await platform.client.post("/api/v1/wallets/ephemeral/bulk", {"rows": [row]})
+    open_id, _ = await platform.issue(an_invoice("Open", 10_000))
+    intent = await _collected(platform, encode("inv", open_id))
     (booked,) = await platform.sql(
         "select cause_event_id from reserve_ledger.ledger_transaction where id = $1",
         decode("txn", transactions[0]["id"]),
     )
+    payout = await platform.client.post("/api/v1/payouts", {"reference": "mine", **LINE})
+    lines = [{"reference": "my line", **LINE}]
+    batch = await platform.client.post(
+        "/api/v1/payout-batches", {"reference": "my batch", "lines": lines}
+    )
     return {
+        "payout_id": payout["id"],
+        "batch_id": batch["id"],
+        # No route reads a refund by its id; whoever decides on one has the payment too.
+        "refund_id": encode("rfd", uuid4()),
         "version": rules["version"],
         "decision_id": decision["id"],
+        "intent_id": intent["id"],
+        # Only a write asks for one, and none is unknown for a day here.
+        "attempt_id": encode("pat", open_id),
+        "job_id": order["job_id"],
         "event_id": str(booked["cause_event_id"]),
         "invoice_id": encode("inv", invoice_id),
         "wallet_id": encode("wal", issued.wallet_id),
@@ -65,6 +98,18 @@ async def belongings(platform) -> dict[str, str]:
         "key_id": key["id"],
         "api_key_id": key["id"],
     }
+
+
+async def _collected(platform, invoice_id: str) -> dict[str, str]:
+    """An intent, as soon as the orchestrator has heard of the invoice."""
+    async with asyncio.timeout(30):
+        while True:
+            body = {"invoices": [{"invoice_id": invoice_id}]}
+            status, answer, _ = await platform.client.call("POST", "/api/v1/payments", body)
+            if status == 201:
+                return answer
+            assert answer["code"] == "invoice_not_found", answer
+            await asyncio.sleep(0.05)
 
 
 async def routes(platform) -> list[tuple[str, str]]:

@@ -3,27 +3,22 @@
 import asyncio
 import json
 import os
-import subprocess
+import uuid
 
 from aiokafka import AIOKafkaProducer
 
 from invoiceos_contracts import encode
 from invoiceos_contracts.invoice_v1 import InvoiceIssued, InvoicePaid, InvoiceVoided
+from testkit import warm
 from testkit.processes import until
 
 
 def operate(platform, *arguments):
     """An `invoiceos` command as an administrator runs it."""
     stack = platform.stack
-    done = subprocess.run(
-        stack.command(*arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **stack.administration_env()},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    environment = {**os.environ, **stack.administration_env()}
+    log = stack.folder / f"operate-{uuid.uuid4().hex[:8]}.log"
+    return warm.run(stack.command(*arguments), environment, log)
 
 
 async def asked(platform, path):
@@ -81,6 +76,7 @@ async def test_the_life_of_an_invoice_is_one_tree_by_command_and_by_rest(platfor
         "ephemeral-manager",
         "gateway",
         "notification",
+        "provider-orchestrator",
     }
     assert ("mail", "invoice_issued, sent") in {
         (child["kind"], child["title"]) for child in node["children"]

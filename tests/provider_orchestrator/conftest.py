@@ -11,8 +11,10 @@ import psycopg
 import pytest
 
 from chassis.settings import load
+from invoiceos_local.evm import Evm
 from invoiceos_local.processes import Processes
 from invoiceos_local.tempo import Tempo as LocalChain
+from provider_orchestrator.settings import EvmChain
 from testkit.databases import ServiceDatabase
 
 # In importlib mode a test folder is not on the path by itself.
@@ -91,3 +93,26 @@ async def alone(own_chain: LocalChain, place: ServiceDatabase) -> AsyncIterator[
     async with orchestrator(place, settings) as started:
         await started.sweep()
         yield started
+
+
+@pytest.fixture(scope="session")
+def evm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evm]:
+    """A chain by Ethereum's rules that these tests may reorganise."""
+    processes = Processes(tmp_path_factory.mktemp("evm"))
+    chain = Evm(processes)
+    chain.start()
+    yield chain
+    chain.stop()
+    processes.stop_all()
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[[EvmChain], EvmChain]:
+    """Makes a chain one of those that subscribers and routes know."""
+
+    def configure(chain: EvmChain) -> EvmChain:
+        monkeypatch.setenv("INVOICEOS_EVM_CHAINS", f"[{chain.model_dump_json()}]")
+        load.cache_clear()
+        return chain
+
+    return configure

@@ -15,8 +15,8 @@ from invoiceos_contracts.wallet_v1 import WalletReady
 from invoiceos_local import tempo_facts as facts
 from invoiceos_local.chain import virtual_address
 from provider_orchestrator.app import service
+from provider_orchestrator.providers.chain.client import RpcClient
 from provider_orchestrator.providers.tempo.adapter import Tempo
-from provider_orchestrator.providers.tempo.client import RpcClient
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.workers import ChainWatch, HealthRecorder, Step
 from testkit.databases import ServiceDatabase
@@ -113,7 +113,7 @@ class Orchestrator:
 
     def another(self) -> ChainWatch:
         """A replica that knows nothing but the database."""
-        return ChainWatch(self.unit.worker, self.tempo, self.settings)
+        return ChainWatch(self.unit.worker, self.tempo)
 
 
 @asynccontextmanager
@@ -125,6 +125,6 @@ async def orchestrator(
         RpcClient(settings.tempo_rpc_url, timeout_s=5) as client,
     ):
         tempo = Tempo(client, settings)
-        watch = ChainWatch(unit.worker, tempo, settings)
-        health = HealthRecorder(unit.worker, settings)
+        watch = ChainWatch(unit.worker, tempo)
+        health = HealthRecorder(unit.worker, tempo.profile)
         yield Orchestrator(unit, settings, client, tempo, watch, health)

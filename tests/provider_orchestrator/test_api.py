@@ -37,6 +37,7 @@ async def http(running: Orchestrator) -> AsyncIterator[httpx.AsyncClient]:
     app.state.writer = Writer(running.unit.api)
     app.state.api_database = running.unit.api
     app.state.token_reader = TokenReader(PUBLIC)
+    app.state.adapters = {}
     writing = asyncio.create_task(app.state.writer.run())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -14,7 +14,7 @@ from testkit.service import record_of
 async def answered(running: Orchestrator) -> int:
     """Sweep and answer side by side, as the two loops do."""
     sweeping = asyncio.create_task(running.sweep())
-    count = await answer_open_requests(running.unit.worker, running.tempo, running.settings)
+    count = await answer_open_requests(running.unit.worker, running.tempo)
     await sweeping
     return count
 

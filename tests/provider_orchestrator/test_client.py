@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from provider_orchestrator.providers.tempo.client import Call, RpcClient, Unavailable
+from provider_orchestrator.providers.chain.client import Call, RpcClient, Unavailable
 
 
 async def test_a_node_that_drips_its_answer_is_too_slow():

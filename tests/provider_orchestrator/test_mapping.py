@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_orchestrator.providers.tempo import mapping
+from provider_orchestrator.providers.chain import mapping
+from provider_orchestrator.providers.chain.profile import Surroundings
+from provider_orchestrator.providers.tempo import mapping as tempo
 
 MASTER, GUARD = b"\xaa" * 20, b"\xb1\x0c" + bytes(18)
 MASTER_ID = b"\x58\xe2\x10\x90"
 VIRTUAL = MASTER_ID + b"\xfd" * 10 + b"\x01" * 6
-TOKEN = mapping.TOKEN_PREFIX + bytes(8)
+TOKEN = tempo.TOKEN_PREFIX + bytes(8)
 PAYER = b"\x0c" * 20
 BLOCK, TRANSACTION = b"\x0a" * 32, b"\x0b" * 32
 
@@ -42,21 +44,18 @@ def log(
 
 
 def read(*raw: dict[str, Any], guard: bytes | None = None) -> list[Any]:
-    found = mapping.logs(list(raw))
+    found = mapping.logs(list(raw), tempo.is_token)
     ends = {MASTER, guard}
-    hops = mapping.hops(
+    hops = tempo.hops(
         [one for one in found if one.receiver in ends], guard=guard, master_id=MASTER_ID
     )
-    around = mapping.Surroundings(
+    around = Surroundings(
         chain_id=1,
-        master=MASTER,
-        guard=guard,
         assets={hop.token: "PATHUSD" for hop in hops},
-        listed=frozenset({TOKEN}),
         times={BLOCK: datetime(2026, 11, 20, tzinfo=UTC)},
         companions=found,
     )
-    return mapping.transfers(hops, around)
+    return tempo.transfers(hops, around, tempo.Ends(MASTER, guard, frozenset({TOKEN})))
 
 
 def test_payer_and_memo_come_from_the_logs_before_the_hop() -> None:
@@ -96,7 +95,7 @@ def test_the_master_paying_itself_does_not_move_the_count_of_others() -> None:
 )
 def test_nonsense_is_refused_as_nonsense(answer: Any) -> None:
     with pytest.raises(mapping.Senseless):
-        mapping.logs(answer)
+        mapping.logs(answer, tempo.is_token)
 
 
 @given(
@@ -105,7 +104,7 @@ def test_nonsense_is_refused_as_nonsense(answer: Any) -> None:
     )
 )
 def test_no_answer_breaks_the_reader_in_another_way(answer: Any) -> None:
-    for reader in (mapping.logs, mapping.block):
+    for reader in (lambda one: mapping.logs(one, tempo.is_token), mapping.block):
         try:
             reader(answer)
         except ValueError:

@@ -11,8 +11,8 @@ from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen, Payment
 from invoiceos_local.chain import Node, dev_account, pay, pay_through
 from invoiceos_local.processes import Processes
 from invoiceos_local.tempo import Tempo as LocalChain
+from provider_orchestrator.providers.chain.client import BadAnswer, RpcClient
 from provider_orchestrator.providers.tempo.adapter import Tempo
-from provider_orchestrator.providers.tempo.client import BadAnswer, RpcClient
 from provider_orchestrator.workers import ChainWatch, Step
 from testkit.databases import ServiceDatabase
 
@@ -170,7 +170,7 @@ async def test_another_chain_of_the_same_id_is_not_a_reorganisation(
             await node.call("anvil_mine", hex(200))
         settings = settings_for(stranger.rpc_url)
         async with RpcClient(stranger.rpc_url, timeout_s=5) as client:
-            lost = ChainWatch(alone.unit.worker, Tempo(client, settings), settings)
+            lost = ChainWatch(alone.unit.worker, Tempo(client, settings))
             with pytest.raises(BadAnswer, match="another chain"):
                 await lost.step()
     finally:

@@ -15,6 +15,7 @@ from provider_orchestrator.commands.record_sweep import record_sweep
 from provider_orchestrator.commands.reverse_orphans import reverse_orphans
 from provider_orchestrator.commands.watch_wallets import watch_wallets
 from provider_orchestrator.domain.chain import Cursor
+from provider_orchestrator.providers.catalogue import watching
 from provider_orchestrator.store import chain
 from testkit.service import record_of
 
@@ -45,7 +46,7 @@ async def test_a_sweep_waits_for_wallets_that_are_being_written(running: Orchest
     event: Any = read(record_of(wallet), {WalletReady.TYPE})
     await pay(running.settings.tempo_rpc_url, 1, "PATHUSD", wallet.address, 1)
     async with running.unit.worker.transaction() as tx:
-        await watch_wallets(tx, [event], confirmations=0)
+        await watch_wallets(tx, [event], chains=watching(running.settings))
         sweeping = asyncio.create_task(running.sweep())
         assert await waits(running, sweeping)
     await sweeping

@@ -16,9 +16,10 @@ from invoiceos_contracts.payment_v1 import PaymentEvent, PaymentSeen, PaymentSuc
 from invoiceos_contracts.provider_v1 import WalletBalanceObserved
 from invoiceos_local.chain import Node, dev_account, pay
 from invoiceos_local.tempo_facts import PATH_USD
+from provider_orchestrator.providers.chain import reader
 from provider_orchestrator.providers.tempo import adapter
 from provider_orchestrator.settings import OrchestratorSettings
-from provider_orchestrator.workers import observe_balances, watch_tempo
+from provider_orchestrator.workers import observe_balances, watch_chains
 from testkit.service import record_of
 
 
@@ -26,7 +27,7 @@ from testkit.service import record_of
 async def loops(running: Orchestrator, settings: OrchestratorSettings) -> AsyncIterator[None]:
     async with aiohttp.ClientSession() as session:
         runtime: Any = SimpleNamespace(worker=running.unit.worker, settings=settings, http=session)
-        tasks = [asyncio.create_task(work(runtime)) for work in (watch_tempo, observe_balances)]
+        tasks = [asyncio.create_task(work(runtime)) for work in (watch_chains, observe_balances)]
         try:
             yield
         finally:
@@ -132,7 +133,7 @@ async def test_a_long_way_is_swept_in_parts_none_of_which_is_lost(
     running: Orchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = running.settings.tempo_rpc_url
-    monkeypatch.setattr(adapter, "LOGS_MAX", 2)
+    monkeypatch.setattr(reader, "LOGS_MAX", 2)
     monkeypatch.setattr(adapter, "ADDRESSES_MAX", 1)
     wallets = [a_wallet() for _ in range(3)]
     await running.unit.receives(*wallets)

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.evidence import GENESIS, Signer, verify
+from chassis.evidence import GENESIS, Signer, canonical, verify
 from messaging import Tx
 from money import MAX_MINOR
 from reserve_ledger.domain import reserve, templates
 from reserve_ledger.domain.books import BookingState, Books, Terms
-from reserve_ledger.domain.chain import Head, Ledger, Walk, is_balanced
+from reserve_ledger.domain.catalogue import Leg, Template
+from reserve_ledger.domain.chain import Head, Ledger, Walk, canonical_form, is_balanced
 from reserve_ledger.domain.chart import CHART, Side
-from reserve_ledger.domain.templates import Leg, Split
+from reserve_ledger.domain.entries import Entry
+from reserve_ledger.domain.templates import Split
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TENANT = UUID(int=7)
@@ -249,3 +251,51 @@ def test_the_schema_knows_the_same_accounts_as_the_chart() -> None:
     listed = sql.split("create domain account_code")[1].split(";")[0]
     assert {part for part in listed.split("'") if part.isdigit()} == set(CHART)
     assert CHART["2100"].normal is Side.CREDIT and CHART["6000"].normal is Side.DEBIT
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    actor=st.none() | TEXTS,
+    metadata=st.none() | st.dictionaries(TEXTS, TEXTS, max_size=3),
+    reference=st.none() | st.from_regex(r"[A-Za-z0-9._:/@+=#-]{1,20}", fullmatch=True),
+    effective=st.none() | st.datetimes(timezones=st.just(UTC)),
+    address=st.none() | st.just("merchant:available:shop-7"),
+)
+def test_what_is_hashed_is_the_canonical_form_and_old_transactions_keep_theirs(
+    actor: str | None,
+    metadata: dict[str, str] | None,
+    reference: str | None,
+    effective: datetime | None,
+    address: str | None,
+) -> None:
+    entry = Entry(
+        tenant_id=TENANT,
+        id=INVOICES[0],
+        template=Template("transfer", 1),
+        cause_event_id=INVOICES[1],
+        legs=(Leg("1200", "USDC", 5), Leg("2100", "USDC", -5, address)),
+        reference=reference,
+        effective_at=effective,
+        metadata=canonical(metadata).decode() if metadata is not None else None,
+        actor=actor,
+    )
+    plain: dict[str, object] = {
+        "tenant_id": str(TENANT),
+        "id": str(entry.id),
+        "sequence": 3,
+        "template": "transfer.v1",
+        "cause_event_id": str(entry.cause_event_id),
+        "invoice_id": None,
+        "payment_id": None,
+        "reverses": None,
+        "posted_at": "2026-11-20T12:00:00.000000+00:00",
+        "postings": [["1200", "USDC", 5], ["2100", "USDC", -5, *([address] if address else [])]],
+    }
+    said = {"actor": actor, "metadata": metadata, "reference": reference}
+    plain |= {name: value for name, value in said.items() if value is not None}
+    if effective is not None:
+        plain["effective_at"] = effective.isoformat(timespec="microseconds")
+    assert canonical_form(entry, 3, NOW).encode() == canonical(plain)

@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument(
         "--shrink", action="store_true", help="make a failing seed small and keep it"
     )
-    parser.add_argument("--break", dest="broken", default="", help="plant a fault of ours")
+    parser.add_argument("--break", dest="broken", default="", help="plant faults of ours; comma")
     parser.add_argument("--first", action="store_true", help="end with the first broken seed")
     chosen = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -56,33 +56,46 @@ def _plans(chosen: Any) -> list[dict[str, Any]]:
 
 
 def _run(chosen: Any) -> int:
+    """1 when a seed was broken; of several planted faults, when each was noticed."""
     from tests.simulator.database import make_template, server
-    from tests.simulator.report import Report
+    from tests.simulator.simulation import prepare_process
 
     plans = _plans(chosen)
-    report = Report(planned=len(plans))
-    end = time.monotonic() + chosen.minutes * 60 if chosen.minutes else None
+    prepare_process()
     with TemporaryDirectory(prefix="invoiceos-simulator-") as folder, server(Path(folder)) as url:
         make_template(url)
-        for outcome in _outcomes(url, plans, chosen, end):
-            report.add(outcome)
-            if outcome.findings and chosen.first:
-                break
+        failed = [_reported(url, plans, chosen, broken) for broken in chosen.broken.split(",")]
+    return 1 if all(failed) else 0
+
+
+def _reported(url: str, plans: list[dict[str, Any]], chosen: Any, broken: str) -> bool:
+    """Whether the plans failed, with this fault of ours planted; the report is written."""
+    from tests.simulator.report import Report
+
+    report = Report(planned=len(plans))
+    end = time.monotonic() + chosen.minutes * 60 if chosen.minutes else None
+    if broken:
+        print(f"planted: {broken}")
+    for outcome in _outcomes(url, plans, chosen, broken, end):
+        report.add(outcome)
+        if outcome.findings and chosen.first:
+            break
     LOCAL.mkdir(exist_ok=True)
     (LOCAL / "simulation.json").write_text(json.dumps(report.as_json(), indent=2))
     print(report.as_text())
-    return 1 if report.failed else 0
+    return report.failed
 
 
 def _outcomes(
-    url: str, plans: list[dict[str, Any]], chosen: Any, end: float | None
+    url: str, plans: list[dict[str, Any]], chosen: Any, broken: str, end: float | None
 ) -> Iterator[Any]:
     from tests.simulator import worker
 
     jobs = min(chosen.jobs, len(plans))
-    context = multiprocessing.get_context("spawn")
+    # Forks: what is loaded here does not have to be loaded again.
+    context = multiprocessing.get_context("fork")
     with context.Pool(
-        jobs, worker.begin, (url, context.Value("i", 0), chosen.history, chosen.broken)
+        jobs, worker.begin, (url, context.Value("i", 0), chosen.history, broken)
     ) as pool:
         try:
             work = ((place, plan, end, chosen.shrink) for place, plan in enumerate(plans))

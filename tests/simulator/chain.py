@@ -20,15 +20,15 @@ from unittest import mock
 
 import httpx
 
-from provider_orchestrator.providers.tempo import client as rpc_client
-from provider_orchestrator.providers.tempo.mapping import (
+from provider_orchestrator.providers.chain import client as rpc_client
+from provider_orchestrator.providers.chain.mapping import (
     BALANCE_OF,
     SYMBOL,
     TRANSFER,
     TRANSFER_WITH_MEMO,
-    is_virtual,
     word,
 )
+from provider_orchestrator.providers.tempo.mapping import is_virtual
 
 NONCE_MANAGER = "0x4e4f4e4345000000000000000000000000000000"
 NONCE_USED = "0x42d98041765078b1557c6a9fe7e4a27230ca413fc141df57d89acd6cc68ffb45"

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -24,6 +25,13 @@ FAULTS = (
     "http.request_lost",
     "http.refused",
 )
+
+
+@cache
+def services() -> Mapping[str, Any]:
+    """Every service there is, by name."""
+    points = sorted(entry_points(group="invoiceos.services"), key=lambda one: one.name)
+    return {point.name: point.load() for point in points}
 
 
 @dataclass
@@ -72,10 +80,9 @@ class Cluster:
         self.dead: list[Node] = []
         gate.on_crash = self.crash
         self._world = context_of(None)
-        for point in sorted(entry_points(group="invoiceos.services"), key=lambda one: one.name):
-            service = point.load()
-            self.processes[point.name] = Process(
-                point.name, service, settings(point.name, service.settings), Node(point.name)
+        for name, service in services().items():
+            self.processes[name] = Process(
+                name, service, settings(name, service.settings), Node(name)
             )
 
     def start(self, name: str) -> None:

@@ -7,6 +7,7 @@ session on the server before anything else happens.
 
 import asyncio
 import contextvars
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,7 @@ from unittest import mock
 import asyncpg
 import psycopg
 from asyncpg.pool import Pool
+from tests.simulator.database import Clock
 from tests.simulator.history import History
 from tests.simulator.loop import SimLoop
 from tests.simulator.node import NODE, Node
@@ -43,6 +45,8 @@ IDLE_IN_TRANSACTION_S = 30.0
 """As `Database.open` asks of the server, which counts real seconds; here they are virtual."""
 COMMIT_S = 0.0002
 _PATIENCE_S = 0.004
+_PATIENCE_MAX_S = 0.064
+"""An answer that is only late looks like one that waits for a lock: asking again costs more."""
 _TIMELESS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "select seq,", "connect")
 """Statements that never ask the server for the time."""
 _INSIDE: contextvars.ContextVar[bool] = contextvars.ContextVar("inside", default=False)
@@ -91,6 +95,7 @@ class Gate:
         self._history = history
         self._reached = reached
         self._monitor = psycopg.connect(admin_url, autocommit=True)
+        self._clock = Clock(self._monitor)
         self.faults = DatabaseFaults()
         self.on_crash: Callable[[Node], None] = lambda node: None
         self.waiting: list[Turn] = []
@@ -99,19 +104,20 @@ class Gate:
         self.connections: dict[int, SimConnection] = {}
         self.statements = 0
         self._clock_at = -1.0
+        self._patience = _PATIENCE_S
         self._away_until = 0.0
         loop.waits = self
 
     def close(self) -> None:
-        for connection in list(self.connections.values()):
-            self.end(connection)
+        self.end(*self.connections.values())
+        self._clock.close()
         self._monitor.close()
 
     # -- what the loop asks ------------------------------------------------------------------
 
     def next(self) -> float | None:
         if self.running:
-            return _PATIENCE_S
+            return self._patience
         if not self.waiting:
             return None
         ready = [turn for turn in self.waiting if turn.node is None or not turn.node.paused]
@@ -126,10 +132,12 @@ class Gate:
         if not turn.what.startswith(_TIMELESS):
             self._set_clock()
         turn.go.set_result(None)
-        return _PATIENCE_S
+        self._patience = _PATIENCE_S
+        return self._patience
 
     def silent(self) -> None:
         """No answer for a while: whoever is blocked is put aside, so that others can go on."""
+        self._patience = min(self._patience * 2, _PATIENCE_MAX_S)
         found = self._blockers(self.running)
         for turn in [turn for turn in self.running if not turn.done and found.get(turn.pid)]:
             self.running.remove(turn)
@@ -294,13 +302,11 @@ class Gate:
         """Cut everybody's connection, and refuse new ones for a while."""
         self._reached("database.away")
         self._away_until = self._loop.time() + away_s
-        for connection in list(self.connections.values()):
-            self.end(connection)
+        self.end(*self.connections.values())
 
     def crashed(self, node: Node) -> None:
         """End the sessions of a node that is dead and forget what it was waiting for."""
-        for connection in [c for c in self.connections.values() if c.node is node]:
-            self.end(connection)
+        self.end(*[c for c in self.connections.values() if c.node is node])
         for place in (self.waiting, self.running, self.blocked):
             for turn in [turn for turn in place if turn.node is node]:
                 place.remove(turn)
@@ -309,28 +315,23 @@ class Gate:
         self._recheck()
         self._let_out()
 
-    def end(self, connection: "SimConnection") -> None:
-        """End a session on the server, wait until it is gone, then let the client notice."""
-        if self.connections.pop(connection.pid, None) is None:
+    def end(self, *connections: "SimConnection") -> None:
+        """End sessions on the server, wait until they are gone, then let the clients notice."""
+        ours = [one for one in connections if self.connections.pop(one.pid, None) is not None]
+        if not ours:
             return
-        self._terminate(connection.pid)
-        connection.hang_up()
+        self._terminate(*[one.pid for one in ours])
+        for one in ours:
+            one.hang_up()
         self._recheck()
 
-    def _terminate(self, pid: int) -> None:
-        self._monitor.execute("select pg_terminate_backend(%s)", [pid])
-        self.wait_until_gone(pid)
-
-    def wait_until_gone(self, pid: int) -> None:
-        """Locks are free, and what was not committed is undone, once the process is gone."""
-        for tries in range(5000):
-            row = self._monitor.execute(
-                "select from pg_stat_activity where pid = %s", [pid]
-            ).fetchone()
-            if row is None:
-                return
-            time.sleep(0.0002 if tries < 50 else 0.002)
-        raise RuntimeError(f"the session {pid} does not end")
+    def _terminate(self, *pids: int) -> None:
+        """Locks are free, and what was not committed is undone, once a process is gone."""
+        self._monitor.execute(
+            "select pg_terminate_backend(pid) from unnest(%s::int[]) as t(pid)", [list(pids)]
+        )
+        for pid in pids:
+            wait_until_gone(pid)
 
     def forget(self, connection: "SimConnection") -> None:
         """The client itself hung up."""
@@ -354,10 +355,7 @@ class Gate:
         now = self._loop.time()
         if now != self._clock_at:
             self._clock_at = now
-            # libpq itself: this runs before half of all statements.
-            self._monitor.pgconn.exec_(
-                b"select setval('simclock.micros', %d)" % (int(now * 1e6) + 1)
-            )
+            self._clock.set(int(now * 1e6) + 1)
 
     def notified(self, channel: str) -> None:
         """What NOTIFY does, at a moment of ours and not of the socket's."""
@@ -372,6 +370,19 @@ class Gate:
                     "",
                     context=connection.context,
                 )
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait for the end of a process of the server, which is on this machine."""
+    for tries in range(5000):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            pass  # the server may be another user's
+        time.sleep(0.0002 if tries < 50 else 0.002)
+    raise RuntimeError(f"the session {pid} does not end")
 
 
 _gate: Gate | None = None

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from tests.simulator.database import url_of
@@ -34,6 +35,10 @@ FAST: Mapping[str, Mapping[str, str]] = {
 }
 
 
+SERVICES = tuple(installed_services())
+"""Looked up once: it takes longer than starting one of them."""
+
+
 def _key(name: str) -> bytes:
     return hashlib.sha256(f"simulator {name}".encode()).digest()
 
@@ -61,6 +66,7 @@ def _secrets() -> StackSecrets:
 SECRETS = _secrets()
 
 
+@cache
 def environment_of(service: str, admin_url: str, database: str) -> dict[str, str]:
     """The `INVOICEOS_` variables of a service."""
     infrastructure = Infrastructure(
@@ -70,7 +76,7 @@ def environment_of(service: str, admin_url: str, database: str) -> dict[str, str
         smtp_url="smtp://mail.test:25",
         mail_api_url="",
     )
-    ports = {name: 8000 + place for place, name in enumerate(installed_services())}
+    ports = {name: 8000 + place for place, name in enumerate(SERVICES)}
     around = Surroundings(infrastructure, SECRETS, ports)
     made = service_environment(service, around)
     roles = {

@@ -4,23 +4,21 @@ import asyncio
 import gc
 import logging
 import random
-import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib.metadata import entry_points
 from typing import Any
 
 import psycopg
 import structlog
-from tests.simulator import edge, gate, surroundings
+from tests.simulator import edge, gate, routes, surroundings
+from tests.simulator.apart import apart
 from tests.simulator.chain import SimChain
 from tests.simulator.clients import Client, Payer, verdict
-from tests.simulator.cluster import Cluster
+from tests.simulator.cluster import Cluster, services
 from tests.simulator.database import Databases
 from tests.simulator.fates import Fates, Plan
 from tests.simulator.gate import Gate
@@ -34,13 +32,13 @@ from tests.simulator.receivers import (
     verdict_of_mails,
     verdict_of_webhooks,
 )
-from tests.simulator.settings import SECRETS, environment_of, settings_of
+from tests.simulator.settings import SECRETS, SERVICES, environment_of, settings_of
 
 from audit import run as audit_run
 from audit.topics import TopicRecord
 from invoiceos_contracts.registry import topics
 from invoiceos_local import tempo_facts
-from invoiceos_local.environment import installed_services, schema_of
+from invoiceos_local.environment import schema_of
 
 QUIET_S = 600.0
 """Virtual seconds in which everything has to come to its end once nothing goes wrong any more."""
@@ -80,7 +78,7 @@ class Simulation:
         self.admin_url = databases.admin_url
         self.gate = Gate(self.loop, self._part(), self.admin_url, self.history, self._reached)
         self.kafka = SimKafka(self._part(), [spec.name for spec in topics()], reached=self._reached)
-        names = installed_services()
+        names = SERVICES
         self.environments = {n: environment_of(n, self.admin_url, databases.name) for n in names}
         self.cluster = Cluster(
             self.loop,
@@ -143,7 +141,7 @@ class Simulation:
             kind = next((v.decode() for k, v in record.headers if k == "ce_type"), "")
             place = f"{record.topic}/{record.partition}/{record.offset}"
             self.history.note(self.loop.time(), "log", f"{place} {record.key!r} {kind}")
-        outcome = Outcome(
+        return Outcome(
             seed=self.plan.seed,
             digest=self.history.digest,
             findings=findings,
@@ -156,8 +154,6 @@ class Simulation:
             crashes=sum(process.crashes for process in self.cluster.processes.values()),
             history=list(self.history.lines),
         )
-        self._end()
-        return outcome
 
     async def _live(self) -> list[str]:
         making_blocks = asyncio.ensure_future(self.chain.run())
@@ -281,7 +277,7 @@ class Simulation:
         unsent = " union all ".join(
             f"select '{schema}.outbox', count(*) from {schema}.outbox union all "
             f"select '{schema}.timer', count(*) from {schema}.timer where due_at < %(limit)s"
-            for schema in map(schema_of, installed_services())
+            for schema in map(schema_of, SERVICES)
         )
         more = (
             " union all select 'deliveries', count(*) from notification.webhook_delivery"
@@ -319,37 +315,9 @@ class Simulation:
             for finding in report.findings
         ]
 
-    def _end(self) -> None:
-        """Let go of everything without a sound: the dead have nothing to say."""
-        for process in self.cluster.processes.values():
-            process.node.alive = False
-        self.loop.set_exception_handler(lambda *_: None)
-        for task in asyncio.all_tasks(self.loop):
-            task._log_destroy_pending = False
-        self.gate.close()
-        with _silence():
-            self.cluster.dead.clear()
-            self.cluster.processes.clear()
-            self.loop._ready.clear()
-            self.loop._scheduled.clear()
-            self.loop.close()
-
 
 class Stuck(Exception):
     """Something that must happen in the end did not."""
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda _: None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-            gc.collect()
-    finally:
-        sys.unraisablehook = hook
 
 
 def _innermost(coroutine: Any) -> str:
@@ -369,20 +337,20 @@ def _real() -> float:
 
 
 def prepare_process() -> None:
-    """Once a process: nothing is logged, and what is loaded is not garbage.
+    """Once a process: nothing is logged, everything is loaded, and what is loaded is not garbage.
 
-    Garbage is collected between seeds alone: collecting runs code of dead services.
+    Garbage is never collected: that would run code of dead services, and a process that lives
+    through a seed has an end anyway.
     """
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    for point in entry_points(group="invoiceos.services"):
-        point.load()
+    routes.analyse_once(services())
     gc.collect()
     gc.freeze()
     gc.disable()
 
 
 def simulate(plan: Plan, databases: Databases, *, keep_all: bool = False) -> Outcome:
-    """Live through one seed on an empty database."""
+    """Live through one seed on an empty database, in a process that nothing was run in before."""
     databases.renew()
-    return Simulation(plan, databases, keep_all=keep_all).run()
+    return apart(lambda: Simulation(plan, databases, keep_all=keep_all).run())

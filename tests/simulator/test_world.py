@@ -52,15 +52,15 @@ from notification.providers.webhook import Sender
 from notification.settings import NotificationSettings
 from provider_orchestrator.domain.chain import Block, Cursor, common_ancestor, contradicts
 from provider_orchestrator.domain.transfers import Transfer
-from provider_orchestrator.providers.tempo.adapter import Moved, Tempo
-from provider_orchestrator.providers.tempo.client import Call, ChainFault, RpcClient
-from provider_orchestrator.providers.tempo.mapping import (
+from provider_orchestrator.providers.chain.client import Call, ChainFault, RpcClient
+from provider_orchestrator.providers.chain.mapping import (
     BALANCE_OF,
     SYMBOL,
     TRANSFER,
     TRANSFER_WITH_MEMO,
     word,
 )
+from provider_orchestrator.providers.tempo.adapter import Moved, Tempo
 from provider_orchestrator.settings import OrchestratorSettings
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)

@@ -1,25 +1,22 @@
 """A process that runs seeds, on a database of its own."""
 
-import ctypes
 import json
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.simulator.apart import end_with_parent
 from tests.simulator.breaking import BREAKS
 from tests.simulator.database import Databases
 from tests.simulator.fates import Plan
 from tests.simulator.shrinking import smaller
-from tests.simulator.simulation import prepare_process, simulate
+from tests.simulator.simulation import simulate
 
 KEPT = Path(__file__).parent / "kept"
 """Plans that failed once, made small; they are run for ever."""
 REPEAT_EVERY = 20
 """Every so many seeds one is run twice."""
-PR_SET_PDEATHSIG = 1
-"""Of Linux; elsewhere a worker may outlive a parent that was killed."""
 _databases: Any = None
 _show = False
 
@@ -27,15 +24,13 @@ _show = False
 def begin(url: str, counter: Any, show: bool, broken: str) -> None:
     """Once a process; it ends with the one that asked for it."""
     global _databases, _show
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     if broken:
         BREAKS[broken]().__enter__()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with counter.get_lock():
         counter.value += 1
         number = counter.value
-    prepare_process()
     _databases, _show = Databases(url, f"simulator_{number}"), show
 
 

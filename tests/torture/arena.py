@@ -28,6 +28,7 @@ from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.processes import Child, Command, Processes, sweep
 from invoiceos_local.resolver import Choices
 from invoiceos_local.stack import Plan, Stack, running_stack
+from testkit import warm
 
 GATEWAY = "gateway"
 READY_SECONDS = 120
@@ -226,8 +227,10 @@ def running_arena(
     overrides = {name: dict(settings) for name, settings in SETTINGS.items()}
     overrides["*"] = dict(everywhere)
     sweep(folder / "second")
-    processes = Processes(folder / "second")
-    plan = Plan(choices=Choices(own=True, embedded=True), overrides=overrides, restart_dead=True)
+    # Services that die all the time are forked from one that has imported everything already.
+    processes = Processes(folder / "second", warm.spawn)
+    choices = Choices(own=True, embedded=True)
+    plan = Plan(choices=choices, overrides=overrides, restart_dead=True, spawner=warm.spawn)
     plan = replace(plan, program=program or plan.program)
     network = None
     try:

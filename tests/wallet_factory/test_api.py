@@ -62,7 +62,9 @@ async def test_the_decision_of_a_failed_attempt_can_be_read(
     assert (await client.get(path, asked.tenant_id)).status_code == 404
     decision = (await client.get(f"{path}/decision", asked.tenant_id)).json()
     assert decision["failure"] == "asset_not_accepted"
-    assert decision["skipped"] == [{"rail": "tempo", "reason": "asset_not_accepted"}]
+    assert decision["skipped"] == [
+        {"rail": "tempo", "reason": "asset_not_accepted", "detail": None}
+    ]
 
 
 async def test_a_foreign_wallet_and_an_unknown_one_look_the_same(

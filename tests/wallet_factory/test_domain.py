@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from invoiceos_contracts import encode
 from invoiceos_contracts.base import WalletMode
 from invoiceos_contracts.invoice_v1 import SelectorInput, WalletPreference
+from wallet_factory.domain.health import Circuit, unwell
 from wallet_factory.domain.mode import RULES, choose_mode
+from wallet_factory.domain.permutation import permute, place_of
+from wallet_factory.domain.psp import PspRail
 from wallet_factory.domain.rails import Skipped, choose_rail
-from wallet_factory.domain.tempo import TAGS, TempoRail, permute, place_of
+from wallet_factory.domain.tempo import TAG_HALF_BYTES as HALF
+from wallet_factory.domain.tempo import TAGS, TempoRail
 from wallet_factory.domain.wallet import memo_of
 
 KEY = bytes(range(32))
@@ -36,22 +40,22 @@ def rail(**changes: object) -> TempoRail:
 
 @given(PLACES, st.binary(min_size=32, max_size=32))
 def test_every_tag_leads_back_to_its_place(place: int, key: bytes) -> None:
-    tag = permute(key, place)
+    tag = permute(key, place, HALF)
     assert 0 <= tag < TAGS
-    assert place_of(key, tag) == place
+    assert place_of(key, tag, HALF) == place
 
 
 @given(PLACES, st.binary(min_size=32, max_size=32))
 def test_every_tag_is_reached_from_some_place(tag: int, key: bytes) -> None:
-    assert permute(key, place_of(key, tag)) == tag
+    assert permute(key, place_of(key, tag, HALF), HALF) == tag
 
 
 @pytest.mark.parametrize("outside", [-1, TAGS])
 def test_a_place_outside_the_master_is_refused(outside: int) -> None:
     with pytest.raises(ValueError, match="places"):
-        permute(KEY, outside)
-    with pytest.raises(ValueError, match="tag"):
-        place_of(KEY, outside)
+        permute(KEY, outside, HALF)
+    with pytest.raises(ValueError, match="value"):
+        place_of(KEY, outside, HALF)
 
 
 def test_ten_thousand_addresses_are_unique_well_formed_and_without_order() -> None:
@@ -110,22 +114,26 @@ def test_rules_have_names_of_their_own_and_versions() -> None:
     assert all(name.rpartition(".v")[2].isdigit() for name in names)
 
 
+TEMPO_DOWN = Circuit("tempo", "tempo", "", is_open=True)
+PSP = PspRail({"stripe": ("USD", "EUR"), "paypal": ("USD",)})
+
+
 def test_the_first_rail_that_is_well_and_serves_is_taken() -> None:
     euros = rail(name="euros", tokens=("EURC",))
     second = rail(name="second")
-    choice = choose_rail([euros, rail(), second], {"tempo"}, "USD", WalletMode.EPHEMERAL)
+    choice = choose_rail([euros, rail(), second], [TEMPO_DOWN], "USD", WalletMode.EPHEMERAL)
     assert choice.rail is second
     assert choice.skipped == (
         Skipped("euros", "asset_not_accepted"),
-        Skipped("tempo", "unhealthy"),
+        Skipped("tempo", "unhealthy", "tempo"),
     )
 
 
 def test_without_a_rail_the_reason_is_theirs_where_they_agree() -> None:
-    assert choose_rail([rail()], set(), "EUR", WalletMode.EPHEMERAL).failure == "asset_not_accepted"
-    assert choose_rail([rail()], {"tempo"}, "USD", WalletMode.EPHEMERAL).failure == "unhealthy"
+    assert choose_rail([rail()], [], "EUR", WalletMode.EPHEMERAL).failure == "asset_not_accepted"
+    assert choose_rail([rail()], [TEMPO_DOWN], "USD", WalletMode.EPHEMERAL).failure == "unhealthy"
     both = choose_rail(
-        [rail(name="euros", tokens=("EURC",)), rail()], {"tempo"}, "USD", WalletMode.EPHEMERAL
+        [rail(name="euros", tokens=("EURC",)), rail()], [TEMPO_DOWN], "USD", WalletMode.EPHEMERAL
     )
     assert both.failure == "no_rail_available"
 
@@ -135,3 +143,37 @@ def test_a_token_of_another_currency_or_an_unknown_asset_is_not_accepted() -> No
     assert rail().accepts("PATHUSD") == ("PATHUSD", "ALPHAUSD")
     assert rail().accepts("EUR") == ()
     assert rail().accepts("XXQ") == ()
+
+
+def down(provider: str, rail_name: str = "card", currency: str = "") -> Circuit:
+    return Circuit(provider, rail_name, currency, is_open=True)
+
+
+@pytest.mark.parametrize(
+    ("circuits", "found"),
+    [
+        ([], None),
+        ([down("stripe")], None),
+        ([down("stripe"), down("paypal", "wallet")], "stripe, paypal"),
+        ([down("stripe"), down("paypal", "wallet", "EUR")], None),
+        ([down("stripe"), down("paypal", "wallet", "USD")], "stripe, paypal"),
+        ([down("stripe"), Circuit("stripe", "bank", "", is_open=False), down("paypal")], None),
+        ([down("adyen"), down("circle")], None),
+    ],
+)
+def test_the_rail_of_providers_is_well_while_one_of_them_is(
+    circuits: list[Circuit], found: str | None
+) -> None:
+    assert unwell(PSP, PSP.name, "USD", circuits) == found
+
+
+def test_a_rail_is_unwell_in_the_currency_whose_circuit_is_open_alone() -> None:
+    news = [down("tempo", "tempo", "USD")]
+    assert unwell(rail(), "tempo", "PATHUSD", news) == "tempo"
+    assert unwell(rail(), "tempo", "EURC", news) is None
+
+
+def test_providers_take_what_they_are_configured_for_in_the_invoices_currency() -> None:
+    assert PSP.accepts("USD") == PSP.accepts("PATHUSD") == ("USD",)
+    assert (PSP.providers("EUR"), PSP.providers("JPY")) == (("stripe",), ())
+    assert PSP.serves("JPY", WalletMode.EPHEMERAL) == "asset_not_accepted"

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from chassis.application import build
-from invoiceos_contracts import PLATFORM
+from chassis.settings import load
+from invoiceos_contracts import PLATFORM, decode
 from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying, Guard
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
 from invoiceos_contracts.provider_v1 import ProviderHealthChanged
@@ -146,6 +147,33 @@ async def test_a_rail_whose_one_currency_is_unwell_still_serves(
     await unit.receives(health("open", 1, currency="EUR"))
     await unit.receives(issuing())
     assert len(await unit.facts(WalletReady)) == 1
+
+
+async def test_where_tempo_is_down_the_invoice_is_paid_at_a_provider(
+    unit: ServiceUnderTest, issuing: Issuing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INVOICEOS_RAILS", "tempo,psp")
+    monkeypatch.setenv("INVOICEOS_PSP_ASSETS", "stripe=USD+EUR,paypal=USD")
+    load.cache_clear()
+    await unit.receives(health("open", 1, currency="USD"))
+    await unit.receives(issuing(asset="EUR"), issuing(), issuing(mode="ephemeral"), issuing())
+    ready = await unit.facts(WalletReady)
+    assert [(f.rail, f.chain_id, f.accepted_assets, f.mode) for f in ready] == [
+        ("psp", None, ("EUR",), "persistent"),
+        ("psp", None, ("USD",), "persistent"),
+        ("psp", None, ("USD",), "ephemeral"),
+        ("psp", None, ("USD",), "persistent"),
+    ]
+    assert {fact.decision for fact in ready} == {"configured_order.v2"}
+    assert len({decode("psp", fact.address) for fact in ready}) == 4
+    skipped = await unit.worker.fetchval(
+        "select skipped from decision where invoice_id = $1", ready[1].invoice_id
+    )
+    assert skipped == [{"rail": "tempo", "reason": "unhealthy", "detail": "tempo"}]
+    await unit.receives(destroying(ready[2]))
+    (gone,) = await unit.facts(WalletSecretsDestroyed)
+    assert [item.what for item in gone.items] == ["memo salt", "reference record"]
+    assert "nothing was on a chain" in gone.kept[0]
 
 
 async def test_older_news_of_health_never_overwrite_newer(

@@ -138,6 +138,9 @@ class SettlementStatus(StrEnum):
     PARTIAL = "partial"
     PAID = "paid"
     OVERPAID = "overpaid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CHARGED_BACK = "charged_back"
 
 
 class TimelinessStatus(StrEnum):

@@ -14,7 +14,15 @@ from invoiceos_contracts.base import (
     Shape,
     Timeliness,
 )
-from invoiceos_contracts.ids import CustomerId, InvoiceId, PaymentId, TransactionId, WalletId
+from invoiceos_contracts.ids import (
+    CustomerId,
+    DisputeId,
+    InvoiceId,
+    PaymentId,
+    RefundId,
+    TransactionId,
+    WalletId,
+)
 
 
 class InvoiceStatus(Shape):
@@ -43,6 +51,14 @@ class SelectorInput(Shape):
     instalments: int = 1
     payer_known: bool = False
     bulk_size: int = 1
+    payer_invoices: int | None = None
+    """Earlier invoices to the same payer that were issued, of the last 50; null: no payer known."""
+    payer_settled: int | None = None
+    """How many of those are settled."""
+    payer_pays_by_token: bool | None = None
+    """Whether the payer has paid one of those on chain: he has a wallet."""
+    issuer_late_ppm: int | None = None
+    """Share of the issuer's last 200 invoices whose money came late, parts per million."""
 
 
 class LineSummary(Shape):
@@ -221,6 +237,32 @@ class InvoicePaymentReversed(SettlementEvent):
     TYPE: ClassVar[str] = "invoiceos.invoice.payment_reversed.v1"
 
     shortage: Amount
+
+
+class ReturnEvent(InvoiceEvent):
+    """Money that had been booked went back to the payer."""
+
+    payment_id: PaymentId
+    amount: Amount
+    """What went back, in the asset that was paid."""
+    left: Amount
+    """What is left of all that was received, rounded down to the invoice's minor unit."""
+
+
+class InvoiceRefunded(ReturnEvent):
+    """Money was given back; `received` goes on to say what had come."""
+
+    TYPE: ClassVar[str] = "invoiceos.invoice.refunded.v1"
+
+    refund_id: RefundId
+
+
+class InvoiceChargedBack(ReturnEvent):
+    """A dispute was lost: the payer has the money again."""
+
+    TYPE: ClassVar[str] = "invoiceos.invoice.charged_back.v1"
+
+    dispute_id: DisputeId
 
 
 class InvoicePaymentFailed(InvoiceEvent):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from invoiceos_contracts import (
+    bulk_v1,
     ephemeral_v1,
     identity_v1,
     invoice_v1,
@@ -12,6 +13,7 @@ from invoiceos_contracts import (
     notification_v1,
     partner_v1,
     payment_v1,
+    payout_v1,
     provider_v1,
     wallet_v1,
 )
@@ -29,10 +31,12 @@ _MODULES = (
     wallet_v1,
     ephemeral_v1,
     payment_v1,
+    payout_v1,
     provider_v1,
     ledger_v1,
     notification_v1,
     partner_v1,
+    bulk_v1,
 )
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -45,6 +49,8 @@ class TopicSpec:
     owner: str
     partitions: int
     retention_ms: int
+    compacted: bool = False
+    """Whether the newest record of each key stays for ever, and older ones go."""
 
 
 def _declared() -> Iterator[type[Event]]:
@@ -60,15 +66,29 @@ EVENTS: dict[str, type[Event]] = {event.TYPE: event for event in _declared()}
 
 _PUBLISHED_TOPICS = frozenset(
     f"invoiceos.{aggregate}.v1"
-    for aggregate in ("invoice", "wallet", "ephemeral", "payment", "ledger")
+    for aggregate in ("invoice", "wallet", "ephemeral", "payment", "payout", "ledger")
 )
-_OF_THE_PLATFORM = frozenset({"invoiceos.ledger.reserve_stated.v1"})
+_OF_THE_PLATFORM = frozenset(
+    f"invoiceos.ledger.reserve_{fact}.v1"
+    for fact in (
+        "stated",
+        "breached",
+        "restored",
+        "freeze_lifted",
+        "reconciled",
+        "liabilities_proved",
+    )
+)
 PUBLISHED: tuple[type[Event], ...] = tuple(
     event
     for event in EVENTS.values()
     if event.TOPIC in _PUBLISHED_TOPICS and event.TYPE not in _OF_THE_PLATFORM
 )
 """Facts of tenants that leave the platform: to webhooks, and to partners' topics of events."""
+
+
+COMPACTED = frozenset({"invoiceos.ledger_head.v1"})
+"""Topics that keep the newest record of each key, however old it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +160,15 @@ def topics() -> list[TopicSpec]:
     owners = {event.TOPIC: event.OWNER for event in EVENTS.values()}
     specs = []
     for name, owner in sorted(owners.items()):
-        specs.append(TopicSpec(name, owner, partitions=6, retention_ms=30 * DAY_MS))
+        specs.append(
+            TopicSpec(
+                name,
+                owner,
+                partitions=6,
+                retention_ms=30 * DAY_MS,
+                compacted=name in COMPACTED,
+            )
+        )
         specs.append(TopicSpec(f"{name}.dlq", owner, partitions=1, retention_ms=90 * DAY_MS))
     return specs
 

@@ -46,6 +46,8 @@ class WalletReady(WalletEvent):
     expires_at: Moment
     decision: str
     """The rule that chose the rail."""
+    salt: str | None = None
+    """On a rail where money has to be fetched from the address: the CREATE2 salt, 32 bytes."""
 
 
 class WalletFailed(WalletEvent):

@@ -243,7 +243,7 @@ _ORCHESTRATOR_TESTS = "tests/provider_orchestrator"
 
 _RECORD = """\
         async with self._database.transaction() as tx:
-            won = await record_sweep(tx, swept, confirmations=self._settings.tempo_confirmations)
+            won = await record_sweep(tx, swept, confirmations=confirmations, by_address=by_address)
 """
 _MOVE_THEN_RECORD = """\
         async with self._database.transaction() as tx:
@@ -251,7 +251,6 @@ _MOVE_THEN_RECORD = """\
         moved = Cursor(cursor.chain_id, swept.to, cursor.start, cursor.genesis_hash)
         there = type(swept)(moved, swept.to, swept.head_number, swept.transfers)
         async with self._database.transaction() as tx:
-            confirmations = self._settings.tempo_confirmations
             won = won and await record_sweep(tx, there, confirmations=confirmations)
 """
 
@@ -277,7 +276,7 @@ PROVIDER_ORCHESTRATOR = (
     Mutation(
         name="reorganisation-ignored",
         sentence="Another block where the cursor stands is not noticed.",
-        file=f"{_ORCHESTRATOR}/workers.py",
+        file=f"{_ORCHESTRATOR}/workers/chain.py",
         old="        if glance.at_cursor is None or glance.at_cursor.hash != cursor.block.hash:",
         new="        if glance.at_cursor is None:",
         suite=f"{_ORCHESTRATOR_TESTS}/test_reorganisations.py"
@@ -295,7 +294,7 @@ PROVIDER_ORCHESTRATOR = (
     Mutation(
         name="lagging-node-takes-money-back",
         sentence="A node that is behind counts as a chain that dropped blocks.",
-        file=f"{_ORCHESTRATOR}/workers.py",
+        file=f"{_ORCHESTRATOR}/workers/chain.py",
         old="                return ancestor if contradicted else None",
         new="                return ancestor",
         suite=f"{_ORCHESTRATOR_TESTS}/test_reorganisations.py"
@@ -304,7 +303,7 @@ PROVIDER_ORCHESTRATOR = (
     Mutation(
         name="cursor-saved-before-the-record",
         sentence="The cursor moves in a transaction of its own, before what was found is recorded.",
-        file=f"{_ORCHESTRATOR}/workers.py",
+        file=f"{_ORCHESTRATOR}/workers/chain.py",
         old=_RECORD,
         new=_MOVE_THEN_RECORD,
         suite=f"{_ORCHESTRATOR_TESTS}/test_store.py"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from invoiceos_local.errors import NotReady
 
@@ -81,6 +82,21 @@ class Command:
         ]
 
 
+class Started(Protocol):
+    """What is asked of a `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+Spawner = Callable[[Command, Path], Started | None]
+"""Another way to start a command, its output appended to the file; None where it has none."""
+
+
 @dataclass
 class Child:
     """A started process."""
@@ -88,7 +104,7 @@ class Child:
     name: str
     identity: Identity
     log: Path
-    _popen: subprocess.Popen[bytes]
+    _popen: Started
 
     def exit_code(self) -> int | None:
         return self._popen.poll()
@@ -119,8 +135,9 @@ class Child:
 class Processes:
     """The children of one stack; their logs and their list lie in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spawner: Spawner | None = None) -> None:
         self.folder = folder
+        self._spawner = spawner
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self._children: list[Child] = []
@@ -132,16 +149,8 @@ class Processes:
 
     def _spawn(self, name: str, command: Command) -> Child:
         log = self.logs / f"{name}.log"
-        with log.open("ab") as output:
-            popen = subprocess.Popen(
-                command.launcher_arguments(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(command.environment),
-                cwd=command.folder,
-                start_new_session=True,
-            )
+        warm = self._spawner(command, log) if self._spawner else None
+        popen = warm or _launch(command, log)
         identity = Identity.of(popen.pid) or Identity(popen.pid, "gone")
         child = Child(name, identity, log, popen)
         with self._lock:
@@ -180,6 +189,19 @@ class Processes:
     def _save(self) -> None:
         listed = [{"name": child.name, **asdict(child.identity)} for child in self._children]
         write_private(self.folder / "processes.json", json.dumps(listed))
+
+
+def _launch(command: Command, log: Path) -> Started:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command.launcher_arguments(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(command.environment),
+            cwd=command.folder,
+            start_new_session=True,
+        )
 
 
 def _kill_group(leader: int) -> None:

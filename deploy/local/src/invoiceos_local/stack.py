@@ -33,7 +33,7 @@ from invoiceos_local.environment import (
 from invoiceos_local.errors import NotReady
 from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.postgres import create_database
-from invoiceos_local.processes import Child, Command, Processes, sweep, wait_until
+from invoiceos_local.processes import Child, Command, Processes, Spawner, sweep, wait_until
 from invoiceos_local.resolver import (
     EVERYTHING,
     Choices,
@@ -66,8 +66,8 @@ class Plan:
 
     `ports` are wishes, by service or need; `overrides` are settings by service, with `*` for all.
     `reroute` gives the addresses that services are told, where these lead through a proxy.
-    `program` is the `invoiceos` command. With `auditor` one more process audits all the time,
-    with `sandbox` one plays the payment providers.
+    `program` is the `invoiceos` command, `spawner` another way to start it. With `auditor` one
+    more process audits all the time, with `sandbox` one plays the payment providers.
     """
 
     services: Sequence[str] = field(default_factory=installed_services)
@@ -76,6 +76,7 @@ class Plan:
     ports: Mapping[str, int] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reroute: Callable[[Infrastructure], Infrastructure] = _as_found
+    spawner: Spawner | None = None
     program: Sequence[str] = (str(Path(sys.executable).with_name("invoiceos")),)
     restart_dead: bool = False
     auditor: bool = False
@@ -106,7 +107,7 @@ class Stack:
     ) -> None:
         self._plan = plan or Plan()
         self._report: Report = report or (lambda _: None)
-        self._processes = Processes(folder)
+        self._processes = Processes(folder, self._plan.spawner)
         self._running = Running(
             self._processes,
             self._plan.choices,

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from invoiceos_contracts import EVENTS, EnvelopeError, from_headers, topics
+from invoiceos_contracts.registry import COMPACTED
 from messaging import KafkaAccess
 from messaging.records import Received, Unreadable
 from messaging.records import read as parse
@@ -125,7 +126,8 @@ class Reader:
         first = await consumer.beginning_offsets(places)
         for place, offset in first.items():
             consumer.seek(place, offset)
-        self.truncated = frozenset(place.topic for place, offset in first.items() if offset)
+        gone = (place.topic for place, offset in first.items() if offset)
+        self.truncated = COMPACTED | frozenset(gone)
 
     async def _partitions(self) -> list[TopicPartition]:
         """Every partition of every topic of the contracts; raises `TopicMissing`."""
@@ -180,4 +182,4 @@ def truncated_topics(records: Iterable[TopicRecord]) -> frozenset[str]:
     for record in records:
         place = (record.topic, record.partition)
         first[place] = min(first.get(place, record.offset), record.offset)
-    return frozenset(topic for (topic, _), offset in first.items() if offset > 0)
+    return COMPACTED | {topic for (topic, _), offset in first.items() if offset > 0}

@@ -100,7 +100,7 @@ class Settings(KafkaSettings):
         return value.split(",") if isinstance(value, str) else value
 
 
-S = TypeVar("S", bound=KafkaSettings)
+S = TypeVar("S", bound=BaseSettings)
 
 
 def read(kind: type[S]) -> S:

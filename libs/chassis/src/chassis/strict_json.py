@@ -1,7 +1,7 @@
 """Reading a request: bounded, and stricter than parsers are by default."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from fastapi import Request, Response
@@ -11,6 +11,7 @@ from chassis.problems import BadBody, BadQuery, BodyTooLarge, NotJson
 from invoiceos_contracts import strict_json
 
 BODY_BYTES_MAX = 262_144
+BULK_BYTES_MAX = 8 * 1_048_576
 PARAMETERS_MAX = 64
 
 
@@ -47,13 +48,13 @@ def check_query(query: bytes) -> None:
         names.add(name)
 
 
-async def _bounded_body(request: Request) -> bytes:
+async def _bounded_body(request: Request, limit: int) -> bytes:
     """The body; refused as soon as it is longer than the limit, whatever its header promised."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise BodyTooLarge(f"The limit is {BODY_BYTES_MAX} bytes")
+        if size > limit:
+            raise BodyTooLarge(f"The limit is {limit} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -66,13 +67,15 @@ def _is_json(request: Request) -> bool:
 class StrictRoute(APIRoute):
     """Reads queries and bodies within limits, strictly: `APIRouter(route_class=StrictRoute)`."""
 
+    body_bytes_max: ClassVar[int] = BODY_BYTES_MAX
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Read and parse before FastAPI does, and hand it the result."""
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
             check_query(request.scope["query_string"])
-            body = await _bounded_body(request)
+            body = await _bounded_body(request, self.body_bytes_max)
             request._body = body
             if body:
                 if not _is_json(request):
@@ -81,3 +84,9 @@ class StrictRoute(APIRoute):
             return await handler(request)
 
         return strict
+
+
+class BulkRoute(StrictRoute):
+    """Takes the body of an order of thousands of rows; the gateway lets it pass on its route."""
+
+    body_bytes_max: ClassVar[int] = BULK_BYTES_MAX

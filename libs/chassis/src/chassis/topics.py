@@ -22,7 +22,7 @@ async def create(kafka: KafkaAccess, *, replication: int = 1) -> list[str]:
                 topic_configs={
                     "retention.ms": str(spec.retention_ms),
                     "min.insync.replicas": str(max(1, replication - 1)),
-                    "cleanup.policy": "delete",
+                    "cleanup.policy": "compact" if spec.compacted else "delete",
                 },
             )
             for spec in missing

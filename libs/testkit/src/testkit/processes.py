@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 
 from invoiceos_local.resolver import Infrastructure
 from testkit.databases import ServiceDatabase
+from testkit.warm import TOY, WarmProcess
 
 
 class ToyProcess:
@@ -37,7 +37,7 @@ class ToyProcess:
         }
         self._log = folder / f"toy-{self.port}.log"
         self._group = group
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: WarmProcess | None = None
 
     def start(
         self, *, failpoint: str = "", roles: str = "api,consumers,relay", instance: str = "toy-0"
@@ -50,13 +50,7 @@ class ToyProcess:
             "TOY_GROUP": self._group,
             "INVOICEOS_INSTANCE_ID": instance,
         }
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "toy_service"],
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self.process = WarmProcess([TOY], environment, self._log)
 
     async def ready(self) -> None:
         """Wait until it is ready."""

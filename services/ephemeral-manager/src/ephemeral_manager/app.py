@@ -1,7 +1,7 @@
 """Composition root of ephemeral-manager."""
 
 from chassis.runtime import Service
-from ephemeral_manager.api import router
+from ephemeral_manager.api import ROUTERS
 from ephemeral_manager.queries import TRACED
 from ephemeral_manager.settings import EphemeralManagerSettings
 from ephemeral_manager.subscribers import SUBSCRIPTIONS, TIMERS
@@ -9,7 +9,7 @@ from ephemeral_manager.subscribers import SUBSCRIPTIONS, TIMERS
 service = Service(
     name="ephemeral-manager",
     settings=EphemeralManagerSettings,
-    routers=[router],
+    routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
     timers=TIMERS,
     traced=TRACED,

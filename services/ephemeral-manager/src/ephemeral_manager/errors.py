@@ -49,3 +49,27 @@ class VersionMismatch(Refusal):
     code = "version_mismatch"
     kind = Kind.PRECONDITION
     title = "The wallet has changed; read it again"
+
+
+class BulkJobNotFound(Refusal):
+    """There is no such bulk order, or it is another tenant's: which is not told."""
+
+    code = "bulk_job_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no bulk order with this id"
+
+
+class BulkQuotaExceeded(Refusal):
+    """The tenant has too many rows under way."""
+
+    code = "bulk_quota_exceeded"
+    kind = Kind.TOO_MANY
+    title = "Too many rows of your bulk orders are still under way; wait for them, or cancel some"
+
+
+class TooManyStreams(Refusal):
+    """The process follows as many orders as it can."""
+
+    code = "too_many_streams"
+    kind = Kind.UNAVAILABLE
+    title = "Too many streams are open; ask for the order's progress instead, or try again"

@@ -18,6 +18,13 @@ class EphemeralManagerSettings(Settings):
     destroy_retry_s: Annotated[int, Field(ge=1, le=3600)] = 30
     """Seconds until a destruction that is not confirmed is asked for again; doubles to an hour."""
 
+    bulk_open_rows_max: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    """Rows of bulk orders that one tenant may have under way."""
+    bulk_batch: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Rows of bulk orders that are asked for in one transaction."""
+    bulk_streams_max: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Streams of progress that one process serves at once."""
+
     @field_validator("evidence_private_key")
     @classmethod
     def _usable_key(cls, value: SecretStr) -> SecretStr:

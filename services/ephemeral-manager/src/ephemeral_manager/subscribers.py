@@ -6,10 +6,15 @@ from ephemeral_manager.commands.activate_wallets import Issue, activate_wallets
 from ephemeral_manager.commands.certify_destructions import Testimony, certify_destructions
 from ephemeral_manager.commands.follow_invoices import InvoiceNews, follow_invoices
 from ephemeral_manager.commands.follow_payments import PaymentNews, follow_payments
+from ephemeral_manager.commands.order_bulk import ROWS
+from ephemeral_manager.commands.request_bulk_rows import request_bulk_rows
+from ephemeral_manager.commands.settle_bulk_rows import settle_bulk_rows
 from ephemeral_manager.commands.wake_wallets import ask_again, end_watches, expire_wallets
 from ephemeral_manager.domain.wallet import Wake
+from invoiceos_contracts.bulk_v1 import BulkRowRefused
 from invoiceos_contracts.invoice_v1 import (
     InvoiceIssued,
+    InvoiceIssueFailed,
     InvoiceOverpaid,
     InvoicePaid,
     InvoicePaymentReversed,
@@ -33,8 +38,15 @@ InvoiceFact = InvoicePaid | InvoiceOverpaid | InvoicePaymentReversed | InvoiceVo
 
 @consumes(InvoiceIssued)
 async def on_invoice_issued(tx: Tx, events: Batch[InvoiceIssued]) -> None:
-    """A wallet's life begins."""
+    """A wallet's life begins, and a row of a bulk order may be ready."""
     await activate_wallets(tx, [Issue(event.fact, event.id) for event in events])
+    await settle_bulk_rows(tx, [event.fact for event in events])
+
+
+@consumes(InvoiceIssueFailed, BulkRowRefused)
+async def on_row_without_wallet(tx: Tx, events: Batch[InvoiceIssueFailed | BulkRowRefused]) -> None:
+    """A row of a bulk order has no wallet."""
+    await settle_bulk_rows(tx, [event.fact for event in events])
 
 
 @consumes(InvoicePaid, InvoiceOverpaid, InvoicePaymentReversed, InvoiceVoided)
@@ -63,10 +75,17 @@ async def on_testimony(
     await certify_destructions(tx, [Testimony(event.fact, event.id) for event in events])
 
 
-SUBSCRIPTIONS = (on_invoice_issued, on_invoice_news, on_payment_news, on_testimony)
+SUBSCRIPTIONS = (
+    on_invoice_issued,
+    on_row_without_wallet,
+    on_invoice_news,
+    on_payment_news,
+    on_testimony,
+)
 
 TIMERS: Mapping[str, TimerHandler] = {
     Wake.TTL.value: expire_wallets,
     Wake.WATCH.value: end_watches,
     Wake.DESTROY.value: ask_again,
+    ROWS: request_bulk_rows,
 }

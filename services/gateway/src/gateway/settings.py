@@ -22,6 +22,8 @@ class GatewaySettings(Settings):
     """Ed25519 seed that signs internal tokens, base64; the public key is derived from it."""
     operator_token: SecretStr = SecretStr("")
     """Bearer token of the operators, 32 characters or more; empty: they have no way in."""
+    approver_token: SecretStr = SecretStr("")
+    """Bearer token of a second operator, who approves what the first one made; 32 or more."""
     personal_data_key: SecretStr
     """Seals customers in partners' requests: 32 bytes, base64; the same as invoice's."""
     public_url: BaseUrl = "http://127.0.0.1:8080"
@@ -75,6 +77,11 @@ class GatewaySettings(Settings):
     def _operator_token_is_long(self) -> Self:
         if 0 < len(self.operator_token.get_secret_value()) < 32:
             raise ValueError("operator_token needs at least 32 characters")
+        approver = self.approver_token.get_secret_value()
+        if 0 < len(approver) < 32:
+            raise ValueError("approver_token needs at least 32 characters")
+        if approver and approver == self.operator_token.get_secret_value():
+            raise ValueError("approver_token is another one than operator_token")
         return self
 
     @property

@@ -1,13 +1,28 @@
 """Facts of other services that change invoices."""
 
 from invoice.commands.answer_requests import answer_requests
+from invoice.commands.make_bulk_invoices import make_bulk_invoices
 from invoice.commands.open_invoices import fail_issues, open_invoices
 from invoice.commands.settle_invoices import settle_invoices
 from invoiceos_contracts import Event
+from invoiceos_contracts.bulk_v1 import BulkRowRequested
 from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed, EphemeralWalletExtended
-from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed
+from invoiceos_contracts.ledger_v1 import (
+    ChargebackBooked,
+    FundsBooked,
+    FundsReversed,
+    ReservationSettled,
+)
 from invoiceos_contracts.partner_v1 import InvoiceRequested
-from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen
+from invoiceos_contracts.payment_v1 import (
+    PaymentCanceled,
+    PaymentCreated,
+    PaymentExpired,
+    PaymentFailed,
+    PaymentReverted,
+    PaymentSeen,
+    PaymentSubmitted,
+)
 from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
 from messaging import Batch, Tx, consumes
 
@@ -27,8 +42,15 @@ async def on_wallet_failed(tx: Tx, events: Batch[WalletFailed]) -> None:
 @consumes(
     PaymentSeen,
     PaymentReverted,
+    PaymentCreated,
+    PaymentSubmitted,
+    PaymentFailed,
+    PaymentCanceled,
+    PaymentExpired,
     FundsBooked,
     FundsReversed,
+    ReservationSettled,
+    ChargebackBooked,
     EphemeralWalletExtended,
     EphemeralWalletDestroyed,
 )
@@ -43,4 +65,16 @@ async def on_invoice_requested(tx: Tx, events: Batch[InvoiceRequested]) -> None:
     await answer_requests(tx, events)
 
 
-SUBSCRIPTIONS = (on_wallet_ready, on_wallet_failed, on_news, on_invoice_requested)
+@consumes(BulkRowRequested)
+async def on_bulk_row_requested(tx: Tx, events: Batch[BulkRowRequested]) -> None:
+    """A row of a bulk order is to become an invoice."""
+    await make_bulk_invoices(tx, events)
+
+
+SUBSCRIPTIONS = (
+    on_wallet_ready,
+    on_wallet_failed,
+    on_news,
+    on_invoice_requested,
+    on_bulk_row_requested,
+)

@@ -2,18 +2,18 @@
 
 from chassis.runtime import Runtime, Service
 from provider_orchestrator.api import ROUTERS
-from provider_orchestrator.commands.observe_health import TEMPO
+from provider_orchestrator.providers.catalogue import chains
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store.providers import insert_health
 from provider_orchestrator.store.traced import TRACED
-from provider_orchestrator.subscribers import SUBSCRIPTIONS
+from provider_orchestrator.subscribers import SUBSCRIPTIONS, TIMERS
 from provider_orchestrator.workers import WORKERS
 
 
 async def prepare(runtime: Runtime) -> None:
-    """Tempo is a provider from the first moment on, before anything was observed."""
+    """Chains are watched from the first moment on, before anything was observed."""
     async with runtime.worker.transaction() as tx:
-        await insert_health(tx, [TEMPO])
+        await insert_health(tx, [chain.key for chain in chains(runtime.settings)])
 
 
 service = Service(
@@ -21,6 +21,7 @@ service = Service(
     settings=OrchestratorSettings,
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
+    timers=TIMERS,
     workers=WORKERS,
     prepare=prepare,
     traced=TRACED,

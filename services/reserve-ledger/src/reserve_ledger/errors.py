@@ -33,3 +33,91 @@ class ReserveNotStated(Refusal):
     code = "reserve_not_stated"
     kind = Kind.NOT_FOUND
     title = "The first reserve statement comes with the first posting"
+
+
+class OperatorsOnly(Refusal):
+    """The reserve is the platform's; no tenant's key decides about it."""
+
+    code = "operators_only"
+    kind = Kind.FORBIDDEN
+    title = "Only the platform's operators may do this"
+
+
+class NothingToReconcile(Refusal):
+    """Nothing was listed of such a source, or one is being reconciled already."""
+
+    code = "nothing_to_reconcile"
+    kind = Kind.CONFLICT
+    title = "No such source has a statement, or its reconciliation is still open"
+
+
+class ReconciliationNotFound(Refusal):
+    """No such reconciliation."""
+
+    code = "reconciliation_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such reconciliation"
+
+
+class ReconciliationNotReady(Refusal):
+    """It has steps to make, or is signed off."""
+
+    code = "reconciliation_not_ready"
+    kind = Kind.CONFLICT
+    title = "This reconciliation does not wait for a sign-off"
+
+
+class ReconciliationNotProved(Refusal):
+    """Opening and movements are not the closing."""
+
+    code = "reconciliation_not_proved"
+    kind = Kind.CONFLICT
+    title = "The roll-forward does not hold; what is off stands in its proof"
+
+
+class MakerCannotApprove(Refusal):
+    """Two people look at it: whoever made it is not the one who approves."""
+
+    code = "maker_cannot_approve"
+    kind = Kind.FORBIDDEN
+    title = "Somebody else than its maker has to approve this"
+
+
+class BreakNotFound(Refusal):
+    """No such break."""
+
+    code = "break_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such break"
+
+
+class BreakNotInState(Refusal):
+    """The break is closed, or nothing was proposed for it."""
+
+    code = "break_not_in_state"
+    kind = Kind.CONFLICT
+    title = "This cannot be done with the break as it stands"
+
+
+class StatementUnreadable(Refusal):
+    """The file is not what its format says."""
+
+    code = "statement_unreadable"
+    kind = Kind.INVALID
+    title = "The statement cannot be read"
+
+
+class NotFrozen(Refusal):
+    """Nothing stands still."""
+
+    code = "not_frozen"
+    kind = Kind.CONFLICT
+    title = "Issuing and payouts are not frozen"
+
+
+class ProofNotFound(Refusal):
+    """No such proof of liabilities."""
+
+    code = "proof_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such proof"

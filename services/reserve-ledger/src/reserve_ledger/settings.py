@@ -16,6 +16,10 @@ class LedgerSettings(Settings):
     """Ed25519 seed that signs reserve statements, base64."""
     platform_fee_ppm: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Platform fee on what counts towards an invoice, in millionths; 10,000 is one per cent."""
+    ledger_head_publish_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    """Seconds between two publications of a ledger's signed head, at least."""
+    reserve_freeze_on_breach: bool = False
+    """Whether issuing and payouts stand still from a breach on, until a person lifts it."""
 
 
 def settings() -> LedgerSettings:

@@ -7,11 +7,36 @@ every lock is taken once, in one order.
 from invoiceos_contracts import Event
 from invoiceos_contracts.invoice_v1 import InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentConflicted, PaymentReverted, PaymentSucceeded
+from invoiceos_contracts.provider_v1 import ProviderStatementLinesObserved, ReserveSourceObserved
 from messaging import Batch, Tx, consumes
 from reserve_ledger.commands.book_payments import book_payments
+from reserve_ledger.commands.import_statements import import_pages
+from reserve_ledger.commands.note_references import note_references
+from reserve_ledger.commands.observe_sources import observe_sources
+from reserve_ledger.commands.reserve_funds import reserve_funds
+from reserve_ledger.domain.reservations import FACTS
 
 
-@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided)
+@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided, *FACTS)
 async def on_money_moved(tx: Tx, events: Batch[Event]) -> None:
-    """Book it."""
-    await book_payments(tx, events)
+    """Book what came, then set apart what is asked for: what came in one poll is there for it."""
+    await book_payments(tx, [event for event in events if not isinstance(event.fact, FACTS)])
+    await reserve_funds(tx, events)
+    await note_references(tx, events)
+
+
+@consumes(ReserveSourceObserved)
+async def on_reserve_source_observed(tx: Tx, events: Batch[ReserveSourceObserved]) -> None:
+    """Somebody looked at what is held."""
+    await observe_sources(tx, events)
+
+
+@consumes(ProviderStatementLinesObserved)
+async def on_statement_lines_observed(
+    tx: Tx, events: Batch[ProviderStatementLinesObserved]
+) -> None:
+    """The other side listed what moved."""
+    await import_pages(tx, events)
+
+
+SUBSCRIPTIONS = (on_money_moved, on_reserve_source_observed, on_statement_lines_observed)

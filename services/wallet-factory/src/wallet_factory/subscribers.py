@@ -1,10 +1,11 @@
 """Facts of others, and the command each leads to."""
 
-from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying
+from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying, LateFundsDetected
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
 from invoiceos_contracts.provider_v1 import ProviderHealthChanged
 from messaging import Batch, Tx, consumes
 from wallet_factory.commands.destroy_secrets import destroy_secrets
+from wallet_factory.commands.label_decisions import note_late_money
 from wallet_factory.commands.note_health import HealthNews, note_health
 from wallet_factory.commands.provision_wallets import WalletRequest, provision_wallets
 
@@ -17,19 +18,19 @@ async def on_invoice_issuing(tx: Tx, events: Batch[InvoiceIssuing]) -> None:
 
 @consumes(ProviderHealthChanged)
 async def on_provider_health_changed(tx: Tx, events: Batch[ProviderHealthChanged]) -> None:
-    """A rail became better or worse; what is so in one currency alone is left to who routes."""
+    """A provider became better or worse on a rail, as a whole or in one currency."""
     await note_health(
         tx,
         [
             HealthNews(
                 event.fact.provider,
                 event.fact.rail,
+                event.fact.currency or "",
                 str(event.fact.new),
                 event.fact.at,
                 event.envelope.aggregate_version,
             )
             for event in events
-            if event.fact.currency is None
         ],
     )
 
@@ -42,4 +43,15 @@ async def on_ephemeral_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDe
     )
 
 
-SUBSCRIPTIONS = (on_invoice_issuing, on_provider_health_changed, on_ephemeral_wallet_destroying)
+@consumes(LateFundsDetected)
+async def on_late_funds_detected(tx: Tx, events: Batch[LateFundsDetected]) -> None:
+    """Money came to a wallet that expected none: its mode is regretted."""
+    await note_late_money(tx, {(event.fact.tenant_id, event.fact.wallet_id) for event in events})
+
+
+SUBSCRIPTIONS = (
+    on_invoice_issuing,
+    on_provider_health_changed,
+    on_ephemeral_wallet_destroying,
+    on_late_funds_detected,
+)

@@ -79,7 +79,8 @@ _DOCUMENT: Final = (
         cross join lateral (values
             ('invoice.due', i.due_at, i.timeliness = 'on_time'),
             ('invoice.expiry', i.expires_at, i.expired_since is null)) as w(kind, at, waits)
-        where i.document = 'open' and i.settlement not in ('paid', 'overpaid') and w.waits
+        where i.document = 'open' and w.waits and i.settlement not in
+              ('paid', 'overpaid', 'partially_refunded', 'refunded', 'charged_back')
           and not exists (
             select from invoice.timer t where t.kind = w.kind and t.ref = i.id::text)
         """,
@@ -105,11 +106,16 @@ _MONEY_OF: Final = (
     Invariant(
         "invoices.settlement_follows_money",
         "Whether an invoice is unpaid, partly paid, paid or overpaid is what was received, "
-        "compared with what was asked for.",
+        "compared with what was asked for; refunded or charged back only if money went back.",
         f"""
         select tenant_id, id, settlement, received_micros, asked_micros, tolerance_micros
         from ({_MONEY}) m
-        where case when received_micros > asked_micros then settlement <> 'overpaid'
+        where case when exists (select from invoice.invoice_return r
+                                where r.tenant_id = m.tenant_id and r.invoice_id = m.id
+                                  and r.is_gone)
+                        then false
+                   when settlement in ('partially_refunded', 'refunded', 'charged_back') then true
+                   when received_micros > asked_micros then settlement <> 'overpaid'
                    when received_micros = 0 then settlement not in ('unpaid', 'processing')
                    when asked_micros - received_micros <= tolerance_micros
                         then settlement <> 'paid'
@@ -139,6 +145,8 @@ _MONEY_OF: Final = (
         select tenant_id, id, document, settlement, timeliness, wallet_destroyed_at
         from invoice.invoice
         where document in ('open', 'closed')
+          -- Of these it depends on what had come before it went back.
+          and settlement not in ('partially_refunded', 'refunded', 'charged_back')
           and ((document = 'closed') <> (settlement in ('paid', 'overpaid')
                                          and wallet_destroyed_at is not null)
             or timeliness <> case

@@ -86,10 +86,10 @@ _PAYMENTS: Final = (
         left join provider_orchestrator.watched_address w
             on (w.tenant_id, w.wallet_id, w.invoice_id)
                = (p.tenant_id, p.wallet_id, p.invoice_id)
-        where t.payment_id is distinct from p.id
+        where p.intent_id is null and (t.payment_id is distinct from p.id
            or t.asset <> p.asset or least(t.units, 1000000000000000000) <> p.amount_minor
            or w.address is distinct from t.address or w.chain_id <> p.chain_id
-           or (p.state <> 'reverted' and t.orphaned_at is not null)
+           or (p.state <> 'reverted' and t.orphaned_at is not null))
         """,
     ),
     Invariant(
@@ -101,7 +101,7 @@ _PAYMENTS: Final = (
         union all
         select null, count(*), array_agg(tenant_id)
         from provider_orchestrator.payment
-        group by chain_id, reference having count(*) > 1
+        group by chain_id, provider, reference having count(*) > 1
         """,
         "I7",
     ),
@@ -178,4 +178,54 @@ _PAYMENTS: Final = (
     ),
 )
 
-PAYMENTS: Final = (*_CHAIN, *_PAYMENTS)
+_COLLECTED: Final = (
+    Invariant(
+        "payments.captures_are_payments",
+        "What a provider captured is payments of the intent's invoices: all of it, once.",
+        """
+        select a.tenant_id, a.id, a.state, a.captured_minor, p.minor
+        from provider_orchestrator.payment_attempt a
+        left join lateral (
+            select sum(amount_minor) as minor from provider_orchestrator.payment p
+            where p.tenant_id = a.tenant_id and p.attempt_id = a.id) p on true
+        where a.kind = 'collect' and a.captured_minor is distinct from p.minor
+        union all
+        select p.tenant_id, p.id, p.state, p.amount_minor, null
+        from provider_orchestrator.payment p
+        where p.attempt_id is not null and not exists (
+            select from provider_orchestrator.payment_attempt a
+            where a.tenant_id = p.tenant_id and a.id = p.attempt_id
+              and a.intent_id = p.intent_id and a.provider = p.provider)
+        """,
+        "I7",
+    ),
+    Invariant(
+        "payments.one_lease",
+        "Whatever may still take money for an invoice is one intent, and holds its charge lease.",
+        """
+        select s.tenant_id, s.intent_id, s.invoice_id, s.live, i.state
+        from provider_orchestrator.payment_share s
+        join provider_orchestrator.payment_intent i
+            on i.tenant_id = s.tenant_id and i.id = s.intent_id
+        where s.live is distinct from (i.state in ('created', 'routed', 'submitted',
+            'requires_action', 'processing', 'authorized', 'unknown'))
+        """,
+        "I9",
+    ),
+    Invariant(
+        "payments.failover_after_an_end",
+        "An attempt elsewhere is made only once the one before has ended, definitely.",
+        """
+        select b.tenant_id, b.id, b.number, a.state as before
+        from provider_orchestrator.payment_attempt b
+        left join provider_orchestrator.payment_attempt a
+            on a.tenant_id = b.tenant_id and a.intent_id = b.intent_id and a.kind = b.kind
+           and a.number = b.number - 1
+        where b.kind = 'collect' and b.number > 1
+          and (a.state is null or a.state not in ('declined', 'rejected', 'absent'))
+        """,
+        "I10",
+    ),
+)
+
+PAYMENTS: Final = (*_CHAIN, *_PAYMENTS, *_COLLECTED)

@@ -57,6 +57,13 @@ _GIVEN: Final = (
         left join (select chain_id, sum(next_tag) as taken from wallet_factory.tempo_master
                    group by chain_id) m using (chain_id)
         where coalesce(m.taken, 0) < w.wallets
+        union all
+        select chain_id, 'factory places taken: ' || coalesce(f.taken, 0), w.wallets
+        from (select chain_id, count(*) as wallets from wallet_factory.wallet
+              where salt is not null group by chain_id) w
+        left join (select chain_id, sum(next_place) as taken from wallet_factory.create2_factory
+                   group by chain_id) f using (chain_id)
+        where coalesce(f.taken, 0) < w.wallets
         """,
         "I17",
     ),
@@ -222,7 +229,8 @@ _ENDS: Final = (
                             and not (e.guard ->> 'legal_hold')::boolean
                             and (e.guard ->> 'unknown_payments')::integer = 0, false)
             or (e.state = 'destroyed' and (
-                b.fact is null or (b.fact ->> 'payments_pending')::integer <> 0
+                (b.fact is null and e.chain_id is not null)
+                or (b.fact ->> 'payments_pending')::integer <> 0
                 or jsonb_path_exists(b.fact, '$.balances[*] ? (@.amount_minor != 0)'))))
         """,
         "I19",

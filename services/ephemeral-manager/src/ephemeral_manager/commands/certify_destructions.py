@@ -1,6 +1,6 @@
 """Gather what others say of a destruction, and certify it when nothing is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -35,7 +35,7 @@ class Testimony:
 
 
 async def certify_destructions(tx: Tx, heard: Sequence[Testimony]) -> None:
-    """Destroy the wallets for which both kinds of evidence are there and nothing is open.
+    """Destroy the wallets for which the evidence is there and nothing is open.
 
     A balance counts only while the wallet is being destroyed: one from before says nothing. The
     last one counts, so a wallet that was not empty waits for the next answer.
@@ -52,12 +52,13 @@ async def certify_destructions(tx: Tx, heard: Sequence[Testimony]) -> None:
         await store.upsert_evidence(tx, "balance", balances)
     quiet = [key for key in sorted(destroying) if lives.unknown_payments(key) == 0]
     if quiet:
-        await _certify(tx, lives, quiet, {item.key: item.cause for item in heard})
+        await certify(tx, lives, quiet, {item.key: item.cause for item in heard})
     await lives.save(tx)
 
 
-async def _certify(tx: Tx, lives: Lives, keys: Sequence[Key], causes: dict[Key, UUID]) -> None:
-    evidence = await store.select_evidence(tx, keys)
+async def certify(tx: Tx, lives: Lives, keys: Sequence[Key], causes: Mapping[Key, UUID]) -> None:
+    """Certify those of these wallets (being destroyed, no payment open) whose evidence is whole."""
+    evidence = await store.select_evidence(tx, keys) if keys else {}
     probe = Head(0, store.GENESIS)
     complete = [
         key

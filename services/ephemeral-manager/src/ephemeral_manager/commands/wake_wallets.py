@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from ephemeral_manager.commands.certify_destructions import certify
 from ephemeral_manager.commands.lives import Lives
 from ephemeral_manager.domain import destruction
 from ephemeral_manager.domain import wallet as domain
@@ -47,8 +48,12 @@ async def end_watches(tx: Tx, timers: Sequence[Timer]) -> None:
 
 
 async def ask_again(tx: Tx, timers: Sequence[Timer]) -> None:
-    """Ask the holders again who have not confirmed the destruction of a wallet."""
+    """Ask the holders again who have not confirmed the destruction of a wallet.
+
+    Of a wallet without a chain nobody states a balance: it may have waited for a payment alone.
+    """
     lives = await Lives.load(tx, map(_key, timers))
+    await certify(tx, lives, _without_chain(lives), {})
     for timer in timers:
         key = _key(timer)
         wallet = lives.wallets.get(key)
@@ -57,6 +62,16 @@ async def ask_again(tx: Tx, timers: Sequence[Timer]) -> None:
             step = destruction.ask_again(wallet, guard, settings().destroy_retry_s, tx.now)
             lives.apply(key, step, None)
     await lives.save(tx)
+
+
+def _without_chain(lives: Lives) -> list[Key]:
+    return sorted(
+        key
+        for key, wallet in lives.wallets.items()
+        if wallet.state is State.DESTROYING
+        and wallet.chain_id is None
+        and lives.unknown_payments(key) == 0
+    )
 
 
 def _key(timer: Timer) -> Key:

@@ -20,6 +20,11 @@ POLICY = (
     "destruction.v1: drained; watch window over; no payment unknown; no dispute, refund or legal "
     "hold open; secrets deleted and read back as absent; balance zero at the block named"
 )
+OFF_CHAIN_POLICY = (
+    "destruction.v1: drained; watch window over; no payment unknown; no dispute, refund or legal "
+    "hold open; secrets deleted and read back as absent; the rail has no chain, so no balance "
+    "could be read: every payment that was announced had been booked, taken back or put aside"
+)
 ALSO_KEPT = (
     "Ledger entries, payment records, events and this certificate: they are the books.",
     (
@@ -117,9 +122,15 @@ def is_clean(balance: WalletBalanceObserved) -> bool:
 def certificate_body(
     wallet: Wallet, evidence: Evidence, previous: Head, now: datetime
 ) -> CertificateBody | None:
-    """The body of the next certificate; None while evidence is missing or speaks against it."""
+    """The body of the next certificate; None while evidence is missing or speaks against it.
+
+    A wallet without a chain holds nothing itself: there its payments, all of which must have come
+    to their end, stand in for the balance.
+    """
     secrets, balance = evidence.secrets, evidence.balance
-    if secrets is None or balance is None or not is_clean(balance) or wallet.guard is None:
+    if secrets is None or wallet.guard is None:
+        return None
+    if wallet.chain_id is not None and (balance is None or not is_clean(balance)):
         return None
     return CertificateBody(
         version=VERSION,
@@ -135,10 +146,10 @@ def certificate_body(
         reason=wallet.closures[-1].reason,
         destroyed=secrets.items,
         kept=secrets.kept + ALSO_KEPT,
-        final_block=balance.block_number,
-        final_block_hash=balance.block_hash,
-        balances=balance.balances,
+        final_block=balance.block_number if balance else None,
+        final_block_hash=balance.block_hash if balance else None,
+        balances=balance.balances if balance else (),
         guard=wallet.guard,
-        policy=POLICY,
+        policy=POLICY if wallet.chain_id is not None else OFF_CHAIN_POLICY,
         previous_hash=previous.hash,
     )

@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import structlog
@@ -35,7 +35,6 @@ from messaging import Refusal, Tx
 from messaging.faults import is_transient
 
 log = structlog.get_logger()
-BODY_BYTES_MAX = 262_144
 FORWARD_SECONDS = Histogram(
     "invoiceos_gateway_forward_seconds",
     "Time a service took to answer",
@@ -44,6 +43,8 @@ FORWARD_SECONDS = Histogram(
 )
 _PROPAGATOR = TraceContextTextMapPropagator()
 _OPERATOR = Caller(PLATFORM, "operator", frozenset({OPERATOR}))
+_APPROVER = Caller(PLATFORM, "approver", frozenset({OPERATOR}))
+"""Another person than the operator: what one makes, the other approves."""
 Extra = list[tuple[bytes, bytes]]
 
 
@@ -58,7 +59,14 @@ class Entrance:
         self._upstreams = settings.upstreams
         self._keys = known_keys(runtime)
         self._mint = TokenMint(settings.internal_token_private_key.get_secret_value())
-        self._operator_hash = hash_of(settings.operator_token.get_secret_value())
+        self._operators = [
+            (hash_of(token), caller)
+            for token, caller in (
+                (settings.operator_token.get_secret_value(), _OPERATOR),
+                (settings.approver_token.get_secret_value(), _APPROVER),
+            )
+            if token
+        ]
         self._limits = Buckets(settings.rate_limit_per_second, settings.rate_limit_burst)
         failures = settings.failed_logins_per_minute
         self._failures = Buckets(failures / 60, max(failures, 1))
@@ -115,8 +123,12 @@ class Entrance:
         elif route.to == Where.OWN:
             await self._serve_own(scope, receive, send, extra, caller)
         else:
-            body = await self._body_of(receive, found.read)
-            await self._forward(route, scope, send, extra, (path, found.passed, body, caller))
+            body = await self._body_of(receive, found.read, route.body_bytes_max)
+            outgoing = self._outgoing(route, scope, extra, (path, found.passed, body, caller))
+            if outgoing.method == "GET" and route.is_streamed(path):
+                await self._stream(route, outgoing, receive, send, extra)
+            else:
+                await self._forward(route, outgoing, method, send, extra)
 
     async def _caller(self, scope: Scope, read: Mapping[bytes, bytes], extra: Extra) -> Caller:
         """Whose request it is; raises `Unauthenticated`, or `Rejection` beyond a limit."""
@@ -138,9 +150,10 @@ class Entrance:
         return caller
 
     async def _look_up(self, text: str, scope: Scope, now: float) -> Caller:
-        operator = self._settings.operator_token.get_secret_value()
-        if operator and hmac.compare_digest(hash_of(text), self._operator_hash):
-            return _OPERATOR
+        hashed = hash_of(text)
+        for known, caller in self._operators:
+            if hmac.compare_digest(hashed, known):
+                return caller
         if self._failures.is_empty(_address_of(scope), now):
             raise _too_many(1 / self._failures.rate)
         try:
@@ -165,44 +178,48 @@ class Entrance:
             inner["method"] = "GET"
         await self._app(inner, receive, _adding(extra, send, scope["method"]))
 
-    async def _body_of(self, receive: Receive, read: Mapping[bytes, bytes]) -> bytes:
+    async def _body_of(self, receive: Receive, read: Mapping[bytes, bytes], limit: int) -> bytes:
         """The whole body; raises `Rejection` when it is too long or too slow."""
         length = read.get(b"content-length")
         if length is None and b"transfer-encoding" not in read:
             return b""
-        if length is not None and int(length) > BODY_BYTES_MAX:
-            raise _too_large()
+        if length is not None and int(length) > limit:
+            raise _too_large(limit)
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                return await _read_body(receive)
+                return await _read_body(receive, limit)
         except TimeoutError:
             title = "The body did not arrive in time"
             raise Rejection(408, "body_timeout", title, headers={"Connection": "close"}) from None
 
-    async def _forward(
+    def _outgoing(
         self,
         route: Route,
         scope: Scope,
-        send: Send,
         extra: Extra,
         parts: tuple[str, dict[str, str], bytes, Caller | None],
-    ) -> None:
+    ) -> Outgoing:
         path, passed, body, caller = parts
         _PROPAGATOR.inject(passed)
         passed["x-request-id"] = extra[0][1].decode("ascii")
         if caller is not None:
             passed["authorization"] = f"Bearer {self._mint.mint(caller)}"
-        base = self._upstreams[route.to]
         query = scope["query_string"]
-        url = base + routes.target_of(route, path)
+        url = self._upstreams[route.to] + routes.target_of(route, path)
         if query:
             url = f"{url}?{query.decode('ascii')}"
         method = scope["method"]
-        outgoing = Outgoing("GET" if method == "HEAD" else method, url, passed, body)
+        # The head of a stream cannot be made by asking for all of it.
+        asked = "GET" if method == "HEAD" and not route.is_streamed(path) else method
+        return Outgoing(asked, url, passed, body)
+
+    async def _forward(
+        self, route: Route, outgoing: Outgoing, method: str, send: Send, extra: Extra
+    ) -> None:
         started = time.perf_counter()
         outcome = "failed"
         try:
-            answer = await self._forwarder.send(route.to, base, outgoing)
+            answer = await self._forwarder.send(route.to, self._upstreams[route.to], outgoing)
             outcome = f"{answer.status // 100}xx"
         finally:
             FORWARD_SECONDS.labels(route.to, outcome).observe(time.perf_counter() - started)
@@ -212,6 +229,25 @@ class Entrance:
         shown = b"" if method == "HEAD" else answer.body
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": shown})
+
+    async def _stream(
+        self, route: Route, outgoing: Outgoing, receive: Receive, send: Send, extra: Extra
+    ) -> None:
+        """Pass an answer on as it comes; it ends as soon as the client is gone."""
+        base = self._upstreams[route.to]
+        async with self._forwarder.stream(route.to, base, outgoing) as (answer, parts):
+            headers = [*answer.headers, *extra]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            passing = asyncio.ensure_future(_pass_on(parts, send))
+            leaving = asyncio.ensure_future(_until_gone(receive))
+            try:
+                await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                leaving.cancel()
+                passing.cancel()
+            if passing.done() and not passing.cancelled() and passing.exception() is not None:
+                # Without its last part the client's connection breaks, and it knows.
+                raise ClientGone
 
     def _allow_origin(self, scope: Scope, extra: Extra) -> None:
         if not self._settings.cors_origins:
@@ -269,17 +305,28 @@ def _too_many(wait_s: float, limit: int | None = None) -> Rejection:
     return Rejection(429, "rate_limited", "Too many requests; slow down", headers=headers)
 
 
-def _too_large() -> Rejection:
+async def _pass_on(parts: AsyncIterator[bytes], send: Send) -> None:
+    async for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _too_large(limit: int) -> Rejection:
     return Rejection(
         413,
         "body_too_large",
         "The body is larger than this service takes",
-        f"The limit is {BODY_BYTES_MAX} bytes",
+        f"The limit is {limit} bytes",
         {"Connection": "close"},
     )
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -288,8 +335,8 @@ async def _read_body(receive: Receive) -> bytes:
             raise ClientGone
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise _too_large()
+        if size > limit:
+            raise _too_large(limit)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,8 +1,11 @@
 """One request to one service, once."""
 
 import asyncio
-from collections.abc import Mapping
+import io
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -17,6 +20,11 @@ _KEEPALIVE_S = 3.0
 never meets one that is just being closed."""
 _CONNECTIONS_MAX = 2000
 _CONNECTIONS_PER_SERVICE = 400
+_STREAM_TIMEOUT = aiohttp.ClientTimeout(
+    total=None, connect=_POOL_WAIT_S, sock_connect=_CONNECT_S, sock_read=60
+)
+"""Streams of ours say something at least every fifteen seconds."""
+_PIECE_BYTES = 262_144
 _ANSWER_BYTES_MAX = 32 * 1024 * 1024
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -81,34 +89,69 @@ class Forwarder:
 
         Raises `Rejection` that says truly whether the request may have been carried out.
         """
-        try:
-            async with self.session.request(
-                outgoing.method,
-                URL(outgoing.url, encoded=True),
-                headers=outgoing.headers,
-                data=outgoing.body or None,
-                allow_redirects=False,
-            ) as response:
+        with _told_truly(service, outgoing.method):
+            async with self._asked(outgoing) as response:
                 return Incoming(
                     response.status,
                     returned(response.raw_headers, base),
                     await _body_of(response, service),
                 )
-        except aiohttp.ClientConnectorError as error:
-            refused = isinstance(error.os_error, ConnectionRefusedError)
-            raise _unreachable(service, refused=refused) from error
-        except aiohttp.ConnectionTimeoutError as error:
-            raise _unreachable(service, refused=False) from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            if outgoing.method not in _SAFE:
-                raise _unknown(service) from error
-            if isinstance(error, asyncio.TimeoutError):
-                raise Rejection(
-                    504, "upstream_timeout", f"The {service} service took too long; ask again"
-                ) from error
+        raise AssertionError("every fault has become a rejection")
+
+    @asynccontextmanager
+    async def stream(
+        self, service: str, base: str, outgoing: Outgoing
+    ) -> AsyncIterator[tuple[Incoming, AsyncIterator[bytes]]]:
+        """Ask a service once; its answer without the body, and the body as it comes.
+
+        Raises `Rejection` like `send` while nothing has come. What breaks off later ends the body.
+        """
+        async with AsyncExitStack() as stack:
+            with _told_truly(service, outgoing.method):
+                response = await stack.enter_async_context(
+                    self._asked(outgoing, timeout=_STREAM_TIMEOUT)
+                )
+            yield (
+                Incoming(response.status, returned(response.raw_headers, base), b""),
+                response.content.iter_any(),
+            )
+
+    def _asked(self, outgoing: Outgoing, **more: Any) -> Any:
+        return self.session.request(
+            outgoing.method,
+            URL(outgoing.url, encoded=True),
+            headers=outgoing.headers,
+            data=_payload(outgoing.body),
+            allow_redirects=False,
+            **more,
+        )
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    """A long body is sent in pieces, so that others get their turn between them."""
+    return io.BytesIO(body) if len(body) > _PIECE_BYTES else body or None
+
+
+@contextmanager
+def _told_truly(service: str, method: str) -> Iterator[None]:
+    """Turn what can happen on the way into a rejection that says what may have been done."""
+    try:
+        yield
+    except aiohttp.ClientConnectorError as error:
+        refused = isinstance(error.os_error, ConnectionRefusedError)
+        raise _unreachable(service, refused=refused) from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise _unreachable(service, refused=False) from error
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        if method not in _SAFE:
+            raise _unknown(service) from error
+        if isinstance(error, asyncio.TimeoutError):
             raise Rejection(
-                502, "upstream_unavailable", f"The {service} service broke off; ask again"
+                504, "upstream_timeout", f"The {service} service took too long; ask again"
             ) from error
+        raise Rejection(
+            502, "upstream_unavailable", f"The {service} service broke off; ask again"
+        ) from error
 
 
 async def _body_of(response: aiohttp.ClientResponse, service: str) -> bytes:

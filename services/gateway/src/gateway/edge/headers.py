@@ -18,6 +18,7 @@ _PASSED = frozenset(
         b"content-language",
         b"content-type",
         b"idempotency-key",
+        b"last-event-id",
         b"if-match",
         b"if-modified-since",
         b"if-none-match",

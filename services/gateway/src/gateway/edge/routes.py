@@ -14,6 +14,10 @@ QUERY_BYTES_MAX = 8192
 _PATH = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?)?")
 _QUERY = re.compile(rb"[\x21-\x7e]*")
 _DEPTH = 6
+BODY_BYTES_MAX = 262_144
+BULK = "/api/v1/wallets/ephemeral/bulk"
+BULK_BYTES_MAX = 8 * 1_048_576
+"""As the service that takes bulk orders has it."""
 
 
 class Where(StrEnum):
@@ -37,6 +41,12 @@ class Route:
     replaced_by: str = ""
     """Prefix the service knows instead; the same where empty."""
     exact: bool = False
+    body_bytes_max: int = BODY_BYTES_MAX
+    """Longest body that goes on."""
+
+    def is_streamed(self, path: str) -> bool:
+        """Whether an answer goes on as it comes: progress that lasts, files of any length."""
+        return self.prefix == BULK and path.endswith(("/events", "/results"))
 
 
 def _table() -> Iterator[Route]:
@@ -44,15 +54,20 @@ def _table() -> Iterator[Route]:
         "invoice": ["customers", "invoices", "issuer-profile"],
         "ephemeral-manager": ["wallets/ephemeral", "certificates"],
         "wallet-factory": ["wallets"],
-        "provider-orchestrator": ["providers", "payments", "routing"],
+        "provider-orchestrator": [
+            *("providers", "payments", "payment-intents", "routing"),
+            *("payouts", "payout-batches", "approval-policies"),
+        ],
         "reserve-ledger": ["ledger", "reserves"],
         "notification": ["webhook-endpoints", "webhook-deliveries", "notifications"],
     }
     for service, names in services.items():
         for name in names:
             yield Route(f"/api/v1/{name}", service)
+    yield Route(BULK, "ephemeral-manager", body_bytes_max=BULK_BYTES_MAX)
     yield Route("/api/v1/payment-links", "invoice", public=True)
     yield Route("/pay", "invoice", public=True)
+    yield Route("/api/v1/webhooks/circle", "provider-orchestrator", public=True)
     for provider in ("stripe", "paypal"):
         path = f"/api/v1/webhooks/{provider}"
         yield Route(path, "provider-orchestrator", public=True)

@@ -24,6 +24,8 @@ class CreateInvoice:
     issue: bool = False
     cause: UUID | None = None
     """Id of the event that asked for it; None where a person did."""
+    invoice_id: UUID | None = None
+    """The id it must have, where who asks gave it one that no invoice has; else a new one."""
 
 
 async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence[Invoice | Refusal]:
@@ -63,7 +65,9 @@ def _names_a_stranger(request: CreateInvoice, known: set[store.Key]) -> bool:
 
 
 def _create(tx: Tx, request: CreateInvoice, worked: Worked) -> Decision:
-    invoice, created = documents.draft(request.tenant_id, tx.new_id(), worked, tx.now)
+    invoice, created = documents.draft(
+        request.tenant_id, request.invoice_id or tx.new_id(), worked, tx.now
+    )
     if not request.issue:
         return invoice, created
     issuing, more = documents.issue(invoice, tx.now)

@@ -9,6 +9,7 @@ from invoice import store
 from invoice.commands.deciding import aged
 from invoice.domain import settlement
 from invoice.domain.states import Decision, Invoice
+from invoice.store.returns import upsert_returns
 from messaging import Received, Timer, Tx
 
 DUE = "invoice.due"
@@ -20,6 +21,7 @@ async def settle_invoices(tx: Tx, events: Sequence[Received[Any]]) -> None:
 
     News of an invoice that does not exist is not ours and changes nothing.
     """
+    events = [event for event in events if event.fact.invoice_id is not None]
     keys = [(event.fact.tenant_id, event.fact.invoice_id) for event in events]
     before = await store.lock_invoices(tx, keys)
     states = dict(before)
@@ -36,7 +38,7 @@ async def settle_invoices(tx: Tx, events: Sequence[Received[Any]]) -> None:
 
 
 async def save_money(tx: Tx, changed: Sequence[tuple[Invoice, Invoice]]) -> None:
-    """Store where invoices stand, and those payments and bookings that are new or changed."""
+    """Store where invoices stand, and payments, bookings and returns that are new or changed."""
     await store.update_states(tx, [after for _, after in changed])
     await store.upsert_payments(
         tx,
@@ -54,6 +56,15 @@ async def save_money(tx: Tx, changed: Sequence[tuple[Invoice, Invoice]]) -> None
             for before, after in changed
             for booking_id, booking in after.bookings.items()
             if before.bookings.get(booking_id) is not booking
+        ],
+    )
+    await upsert_returns(
+        tx,
+        [
+            (after, one)
+            for before, after in changed
+            for return_id, one in after.returns.items()
+            if before.returns.get(return_id) is not one
         ],
     )
 

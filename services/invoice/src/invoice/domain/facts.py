@@ -3,10 +3,17 @@
 from typing import Any, Final, TypedDict
 from uuid import UUID
 
-from invoice.domain.states import Invoice, Payment
-from invoiceos_contracts import Amount
-from invoiceos_contracts.invoice_v1 import InvoiceProcessing, InvoiceStatus
-from money import EXPONENT_MAX, Rounding, asset, divide
+from invoice.domain.states import Booking, Invoice, Payment, S
+from invoiceos_contracts import Amount, Event
+from invoiceos_contracts.invoice_v1 import (
+    InvoiceLatePayment,
+    InvoiceOverpaid,
+    InvoicePaid,
+    InvoicePartiallyPaid,
+    InvoiceProcessing,
+    InvoiceStatus,
+)
+from money import ASSETS, EXPONENT_MAX, Rounding, asset, divide
 
 MICROS_MAX: Final = 10**18
 """More than this is never counted for one invoice; it is also the largest total."""
@@ -32,7 +39,16 @@ def micros_per_minor(code: str) -> int:
 
 def total_micros(invoice: Invoice) -> int:
     """What the invoice asks for, in millionths of its currency."""
-    return invoice.sums.total_minor * micros_per_minor(invoice.terms.asset)
+    return invoice.asked_micros
+
+
+def worth(invoice: Invoice, minor: int, code: str) -> int | None:
+    """Millionths of the invoice's currency; None where the money cannot count towards it."""
+    token = ASSETS.get(code)
+    if token is None or token.currency != asset(invoice.terms.asset).currency:
+        return None
+    micros = minor * micros_per_minor(token.code)
+    return micros if 0 < micros <= MICROS_MAX else None
 
 
 def amount(invoice: Invoice, minor: int) -> Amount:
@@ -97,3 +113,37 @@ def processing(invoice: Invoice, payment: Payment) -> InvoiceProcessing:
     """A payment is on its way."""
     amount_seen = Amount(amount_minor=payment.amount_minor, asset=payment.asset)
     return InvoiceProcessing(**standing(invoice), payment_id=payment.payment_id, amount=amount_seen)
+
+
+def late(invoice: Invoice, booking: Booking, *, policy: str) -> InvoiceLatePayment:
+    """Money came that was not waited for any more."""
+    return InvoiceLatePayment(
+        **standing(invoice),
+        booking_id=booking.transaction_id,
+        amount=_amount_of_booking(booking),
+        policy=policy,
+    )
+
+
+def _amount_of_booking(booking: Booking) -> Amount:
+    return Amount(amount_minor=booking.amount_minor, asset=booking.asset)
+
+
+def booked(invoice: Invoice, booking: Booking) -> list[Event]:
+    """What a booking made of the invoice."""
+    common = standing(invoice)
+    booking_id, amount = booking.transaction_id, _amount_of_booking(booking)
+    match invoice.settlement:
+        case S.OVERPAID:
+            beyond = excess(invoice)
+            return [InvoiceOverpaid(**common, booking_id=booking_id, amount=amount, excess=beyond)]
+        case S.PAID:
+            missing = shortage(invoice)
+            return [InvoicePaid(**common, booking_id=booking_id, amount=amount, shortage=missing)]
+        case _:
+            missing = shortage(invoice)
+            return [
+                InvoicePartiallyPaid(
+                    **common, booking_id=booking_id, amount=amount, shortage=missing
+                )
+            ]

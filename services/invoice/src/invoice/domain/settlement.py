@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from invoice.domain import facts
+from invoice.domain import facts, returns
 from invoice.domain.states import (
     ISSUED,
+    RETURNED,
     SETTLED,
     Booking,
     BookingState,
@@ -29,33 +30,42 @@ from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroyed, Ephemeral
 from invoiceos_contracts.invoice_v1 import (
     InvoiceClosed,
     InvoiceExpired,
-    InvoiceLatePayment,
     InvoiceOverdue,
-    InvoiceOverpaid,
-    InvoicePaid,
-    InvoicePartiallyPaid,
     InvoicePaymentFailed,
     InvoicePaymentReversed,
     InvoiceReopened,
     InvoiceSettledLate,
 )
-from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed
-from invoiceos_contracts.payment_v1 import PaymentReverted, PaymentSeen
-from money import ASSETS, asset
+from invoiceos_contracts.ledger_v1 import (
+    ChargebackBooked,
+    FundsBooked,
+    FundsReversed,
+    ReservationSettled,
+)
+from invoiceos_contracts.payment_v1 import (
+    PaymentCanceled,
+    PaymentCreated,
+    PaymentExpired,
+    PaymentFailed,
+    PaymentReverted,
+    PaymentSeen,
+    PaymentSubmitted,
+)
 
-PPM = 1_000_000
 SYSTEM = "system"
 _NEXT_WHEN_SEEN = {
     Sighting.UNSEEN: Sighting.SEEN,
     Sighting.SEEN: Sighting.SEEN,
     Sighting.REVERTED: Sighting.SEEN,
     Sighting.REVERTED_FIRST: Sighting.REVERTED,
+    Sighting.ENDED: Sighting.ENDED,
 }
 _NEXT_WHEN_REVERTED = {
     Sighting.UNSEEN: Sighting.REVERTED_FIRST,
     Sighting.SEEN: Sighting.REVERTED,
     Sighting.REVERTED: Sighting.REVERTED,
     Sighting.REVERTED_FIRST: Sighting.REVERTED_FIRST,
+    Sighting.ENDED: Sighting.ENDED,
 }
 
 
@@ -72,6 +82,12 @@ def fold(  # noqa: PLR0911 - one return a kind of fact
             return book(invoice, fact)
         case FundsReversed():
             return reverse(invoice, fact, now=now)
+        case ReservationSettled() | ChargebackBooked():
+            return give_back(invoice, fact)
+        case PaymentCreated() | PaymentSubmitted():
+            return begin(invoice, fact)
+        case PaymentFailed() | PaymentCanceled() | PaymentExpired():
+            return end(invoice, fact)
         case EphemeralWalletExtended():
             return extend(invoice, fact.until)
         case EphemeralWalletDestroyed():
@@ -97,6 +113,56 @@ def _processing(before: Invoice, after: Invoice, payment: Payment) -> list[Event
     if before.settlement is S.PROCESSING or after.settlement is not S.PROCESSING:
         return []
     return [facts.processing(after, payment)]
+
+
+def begin(invoice: Invoice, fact: PaymentCreated | PaymentSubmitted) -> Decision:
+    """Somebody is paying by a provider: processing, unless it has ended or money is booked."""
+    known = _payment(invoice, fact.payment_id, fact.amount)
+    if known.sighting is not Sighting.UNSEEN:
+        return invoice, []
+    sighted = replace(known, sighting=Sighting.SEEN)
+    after = derive(_with_payment(invoice, sighted))
+    return after, _processing(invoice, after, sighted)
+
+
+def end(invoice: Invoice, fact: PaymentFailed | PaymentCanceled | PaymentExpired) -> Decision:
+    """It came to nothing, for good: whatever is told of its beginning later changes nothing."""
+    known = _payment(invoice, fact.payment_id, fact.amount)
+    if known.sighting is Sighting.ENDED:
+        return invoice, []
+    ended = replace(known, sighting=Sighting.ENDED)
+    after = derive(_with_payment(invoice, ended))
+    reason = "expired" if isinstance(fact, PaymentExpired) else fact.cause
+    return after, _failing(invoice, after, fact.payment_id, reason)
+
+
+def give_back(invoice: Invoice, fact: ReservationSettled | ChargebackBooked) -> Decision:
+    """Money went back to the payer, or is disputed."""
+    news = returns.read(fact)
+    if news is None or returns.is_known(invoice, news):
+        return invoice, []
+    worth = facts.worth(invoice, news.amount_minor, news.asset)
+    news = replace(news, micros=worth or 0)
+    kept = {**invoice.returns, news.id: news}
+    after = derive(replace(invoice, returns=kept))
+    if after.document not in ISSUED:
+        return after, []
+    if returns.gone_of(after) != returns.gone_of(invoice):
+        if news.is_gone:
+            return after, [returns.stated(after, news)]
+        # A dispute that was lost is won after all: the money counts again.
+        assert isinstance(fact, ChargebackBooked)
+        booking = Booking(
+            transaction_id=fact.transaction_id,
+            payment_id=news.payment_id,
+            state=BookingState.COUNTED,
+            amount_minor=0,
+            asset=news.asset,
+            micros=0,
+            booked_at=news.booked_at,
+        )
+        return after, facts.booked(after, booking)
+    return after, []
 
 
 def revert(invoice: Invoice, fact: PaymentReverted) -> Decision:
@@ -146,14 +212,18 @@ def count(invoice: Invoice, booking: Booking) -> Decision:
     counted = _with_booking(invoice, replace(booking, state=BookingState.COUNTED))
     after = derive(replace(counted, received_micros=received))
     if invoice.document is D.CLOSED:
-        return after, [_late(after, booking, policy="credit")]
+        return after, [facts.late(after, booking, policy="credit")]
     stated: list[Event] = []
     if invoice.timeliness in (T.EXPIRED, T.PAID_LATE):
-        stated.append(_late(after, booking, policy="accept"))
-    stated += _settlement(after, booking)
+        stated.append(facts.late(after, booking, policy="accept"))
+    stated += facts.booked(after, booking)
     if invoice.timeliness is T.OVERDUE and after.timeliness is T.SETTLED_LATE:
         assert after.overdue_since is not None
         stated.append(InvoiceSettledLate(**facts.standing(after), since=after.overdue_since))
+    if returns.gone_of(after) != returns.gone_of(invoice):
+        # Its refund was told of before the payment itself.
+        of_it = [one for one in after.returns.values() if one.payment_id == booking.payment_id]
+        stated += [returns.stated(after, one) for one in of_it if one.is_gone]
     return after, stated + _closing(invoice, after)
 
 
@@ -223,7 +293,7 @@ def derive(invoice: Invoice) -> Invoice:
     if invoice.document not in ISSUED:
         return invoice
     settlement = _settlement_of(invoice)
-    settled = settlement in SETTLED
+    settled = settlement in SETTLED or (settlement in RETURNED and invoice.is_covered)
     if invoice.expired_since is not None:
         timeliness = T.PAID_LATE if settled else T.EXPIRED
     elif invoice.overdue_since is not None:
@@ -238,19 +308,15 @@ def derive(invoice: Invoice) -> Invoice:
 
 
 def _settlement_of(invoice: Invoice) -> SettlementStatus:
-    received, asked = invoice.received_micros, facts.total_micros(invoice)
+    received, asked = invoice.received_micros, invoice.asked_micros
+    gone = returns.gone_of(invoice)
+    if gone:
+        return returns.settlement_of(received - sum(gone.values()), asked, gone)
     if received > asked:
         return S.OVERPAID
     if received == 0:
         return S.PROCESSING if has_pending(invoice) else S.UNPAID
-    return S.PAID if asked - received <= tolerance_micros(invoice) else S.PARTIAL
-
-
-def tolerance_micros(invoice: Invoice) -> int:
-    """How much may be missing from a payment in full."""
-    share = facts.total_micros(invoice) * invoice.terms.tolerance_ppm // PPM
-    fixed = invoice.terms.tolerance_minor * facts.micros_per_minor(invoice.terms.asset)
-    return max(share, fixed)
+    return S.PAID if invoice.is_covered else S.PARTIAL
 
 
 def has_pending(invoice: Invoice) -> bool:
@@ -289,51 +355,14 @@ def _sum(applied: Amount, excess: Amount) -> int:
 
 def _worth(invoice: Invoice, applied: Amount, excess: Amount) -> int | None:
     """Millionths of the invoice's currency; None where the money cannot count towards it."""
-    token = ASSETS.get(applied.asset)
-    if token is None or token.currency != asset(invoice.terms.asset).currency:
-        return None
     if applied.asset != excess.asset or min(applied.amount_minor, excess.amount_minor) < 0:
         return None
-    micros = (applied.amount_minor + excess.amount_minor) * facts.micros_per_minor(token.code)
-    return micros if 0 < micros <= facts.MICROS_MAX else None
+    return facts.worth(invoice, applied.amount_minor + excess.amount_minor, applied.asset)
 
 
 def _credit(invoice: Invoice, booking: Booking) -> Decision:
     after = derive(_with_booking(invoice, booking))
-    return after, [_late(after, booking, policy="credit")]
-
-
-def _late(invoice: Invoice, booking: Booking, *, policy: str) -> InvoiceLatePayment:
-    return InvoiceLatePayment(
-        **facts.standing(invoice),
-        booking_id=booking.transaction_id,
-        amount=_amount(booking),
-        policy=policy,
-    )
-
-
-def _amount(booking: Booking) -> Amount:
-    return Amount(amount_minor=booking.amount_minor, asset=booking.asset)
-
-
-def _settlement(invoice: Invoice, booking: Booking) -> list[Event]:
-    standing, booking_id, amount = facts.standing(invoice), booking.transaction_id, _amount(booking)
-    match invoice.settlement:
-        case S.OVERPAID:
-            beyond = facts.excess(invoice)
-            return [
-                InvoiceOverpaid(**standing, booking_id=booking_id, amount=amount, excess=beyond)
-            ]
-        case S.PAID:
-            missing = facts.shortage(invoice)
-            return [InvoicePaid(**standing, booking_id=booking_id, amount=amount, shortage=missing)]
-        case _:
-            missing = facts.shortage(invoice)
-            return [
-                InvoicePartiallyPaid(
-                    **standing, booking_id=booking_id, amount=amount, shortage=missing
-                )
-            ]
+    return after, [facts.late(after, booking, policy="credit")]
 
 
 def _closing(before: Invoice, after: Invoice) -> list[Event]:

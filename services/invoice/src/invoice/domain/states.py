@@ -10,10 +10,12 @@ from uuid import UUID
 from invoice.domain.links import PaymentLink
 from invoiceos_contracts import Event, Sealed
 from invoiceos_contracts.base import DocumentStatus, SettlementStatus, TimelinessStatus
-from money import Discount, Rounding, Tax, TaxRounding
+from money import EXPONENT_MAX, Discount, Rounding, Tax, TaxRounding, asset
 
 D, S, T = DocumentStatus, SettlementStatus, TimelinessStatus
 SETTLED: Final = frozenset({S.PAID, S.OVERPAID})
+RETURNED: Final = frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED, S.CHARGED_BACK})
+"""Money went back, and less is left than was asked for."""
 ISSUED: Final = frozenset({D.OPEN, D.CLOSED})
 """Documents whose settlement follows the money."""
 
@@ -45,6 +47,32 @@ LABELS: Final[Mapping[Axes, str]] = {
     (D.CLOSED, S.OVERPAID, T.ON_TIME): "Overpaid and closed",
     (D.CLOSED, S.OVERPAID, T.SETTLED_LATE): "Overpaid after the due date and closed",
     (D.CLOSED, S.OVERPAID, T.PAID_LATE): "Overpaid after expiry and closed",
+    (D.OPEN, S.PARTIALLY_REFUNDED, T.ON_TIME): "Partly refunded",
+    (D.OPEN, S.PARTIALLY_REFUNDED, T.OVERDUE): "Partly refunded, overdue",
+    (D.OPEN, S.PARTIALLY_REFUNDED, T.EXPIRED): "Partly refunded, expired",
+    (D.OPEN, S.PARTIALLY_REFUNDED, T.SETTLED_LATE): "Paid after the due date, partly refunded",
+    (D.OPEN, S.PARTIALLY_REFUNDED, T.PAID_LATE): "Paid after expiry, partly refunded",
+    (D.OPEN, S.REFUNDED, T.ON_TIME): "Refunded",
+    (D.OPEN, S.REFUNDED, T.OVERDUE): "Refunded, overdue",
+    (D.OPEN, S.REFUNDED, T.EXPIRED): "Refunded, expired",
+    (D.OPEN, S.REFUNDED, T.SETTLED_LATE): "Paid after the due date, refunded",
+    (D.OPEN, S.REFUNDED, T.PAID_LATE): "Paid after expiry, refunded",
+    (D.OPEN, S.CHARGED_BACK, T.ON_TIME): "Charged back",
+    (D.OPEN, S.CHARGED_BACK, T.OVERDUE): "Charged back, overdue",
+    (D.OPEN, S.CHARGED_BACK, T.EXPIRED): "Charged back, expired",
+    (D.OPEN, S.CHARGED_BACK, T.SETTLED_LATE): "Paid after the due date, charged back",
+    (D.OPEN, S.CHARGED_BACK, T.PAID_LATE): "Paid after expiry, charged back",
+    (D.CLOSED, S.PARTIALLY_REFUNDED, T.ON_TIME): "Partly refunded and closed",
+    (D.CLOSED, S.PARTIALLY_REFUNDED, T.SETTLED_LATE): "Paid late, partly refunded and closed",
+    (D.CLOSED, S.PARTIALLY_REFUNDED, T.PAID_LATE): (
+        "Paid after expiry, partly refunded and closed"
+    ),
+    (D.CLOSED, S.REFUNDED, T.ON_TIME): "Refunded and closed",
+    (D.CLOSED, S.REFUNDED, T.SETTLED_LATE): "Paid after the due date, refunded and closed",
+    (D.CLOSED, S.REFUNDED, T.PAID_LATE): "Paid after expiry, refunded and closed",
+    (D.CLOSED, S.CHARGED_BACK, T.ON_TIME): "Charged back and closed",
+    (D.CLOSED, S.CHARGED_BACK, T.SETTLED_LATE): "Paid after the due date, charged back, closed",
+    (D.CLOSED, S.CHARGED_BACK, T.PAID_LATE): "Paid after expiry, charged back and closed",
     (D.VOID, S.UNPAID, T.ON_TIME): "Void",
     (D.VOID, S.UNPAID, T.OVERDUE): "Void, was overdue",
     (D.VOID, S.UNPAID, T.EXPIRED): "Void, was expired",
@@ -60,6 +88,8 @@ class Sighting(StrEnum):
     REVERTED = "reverted"
     REVERTED_FIRST = "reverted_first"
     """Taken back before we were told that it had been seen; the next sighting is that one."""
+    ENDED = "ended"
+    """Somebody tried to collect it and came to nothing, for good."""
 
 
 class BookingState(StrEnum):
@@ -92,6 +122,30 @@ class Booking:
     transaction_id: UUID
     payment_id: UUID
     state: BookingState
+    amount_minor: int
+    asset: str
+    micros: int
+    """Its worth in millionths of the invoice's currency; 0 where it cannot count."""
+    booked_at: datetime
+
+
+class ReturnKind(StrEnum):
+    """How money of a payment goes back."""
+
+    REFUND = "refund"
+    CHARGEBACK = "chargeback"
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Money of one payment that went back, or that somebody disputes."""
+
+    id: UUID
+    """Of the refund or the dispute."""
+    payment_id: UUID
+    kind: ReturnKind
+    is_gone: bool
+    """False of a dispute that is open or won."""
     amount_minor: int
     asset: str
     micros: int
@@ -209,6 +263,7 @@ class Invoice:
     updated_at: datetime
     payments: Mapping[UUID, Payment] = field(default_factory=dict)
     bookings: Mapping[UUID, Booking] = field(default_factory=dict)
+    returns: Mapping[UUID, Return] = field(default_factory=dict)
 
     @property
     def axes(self) -> Axes:
@@ -222,8 +277,25 @@ class Invoice:
 
     @property
     def is_settled(self) -> bool:
-        """Nothing more is asked of the payer."""
-        return self.settlement in SETTLED
+        """Nothing more is asked of the payer: giving money back makes nothing owed again."""
+        return self.settlement in SETTLED or (self.settlement in RETURNED and self.is_covered)
+
+    @property
+    def asked_micros(self) -> int:
+        """What the invoice asks for, in millionths of its currency."""
+        return self.sums.total_minor * int(10 ** (EXPONENT_MAX - asset(self.terms.asset).exponent))
+
+    @property
+    def tolerance_micros(self) -> int:
+        """How much may be missing from a payment in full."""
+        per_minor = int(10 ** (EXPONENT_MAX - asset(self.terms.asset).exponent))
+        share = self.asked_micros * self.terms.tolerance_ppm // 1_000_000
+        return max(share, self.terms.tolerance_minor * per_minor)
+
+    @property
+    def is_covered(self) -> bool:
+        """What was booked was enough, whatever went back since."""
+        return self.asked_micros - self.received_micros <= self.tolerance_micros
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from invoice.domain.states import Booking, Invoice, Payment
 from invoice.store import rows
+from invoice.store.returns import select_returns
 from messaging import Tx
 
 Key = tuple[UUID, UUID]
@@ -35,11 +36,27 @@ async def lock_invoices(tx: Tx, keys: Iterable[Key], *, lines: bool = False) -> 
         return states
     payments = await _payments(tx, wanted)
     bookings = await _bookings(tx, wanted)
-    for key in payments.keys() | bookings.keys():
+    returns = await select_returns(tx, wanted)
+    for key in payments.keys() | bookings.keys() | returns.keys():
         states[key] = replace(
-            states[key], payments=payments.get(key, {}), bookings=bookings.get(key, {})
+            states[key],
+            payments=payments.get(key, {}),
+            bookings=bookings.get(key, {}),
+            returns=returns.get(key, {}),
         )
     return await with_lines(tx, states) if lines else states
+
+
+async def known_invoices(tx: Tx, keys: Iterable[Key]) -> set[Key]:
+    """Those of these invoices that there are."""
+    found = await tx.fetch(
+        """
+        select tenant_id, id from invoice
+            join unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id) using (tenant_id, id)
+        """,
+        *sorted_keys(keys),
+    )
+    return {(row["tenant_id"], row["id"]) for row in found}
 
 
 async def with_lines(

@@ -1,5 +1,21 @@
-"""Payments, providers and routing over HTTP."""
+"""Payments, refunds, payouts, providers and routing over HTTP."""
 
-from provider_orchestrator.api import payments, providers, routing
+from provider_orchestrator.api import (
+    intents,
+    payments,
+    payouts,
+    providers,
+    refunds,
+    routing,
+    webhooks,
+)
 
-ROUTERS = (payments.router, providers.router, routing.router, payments.webhooks)
+ROUTERS = (
+    intents.router,
+    payments.router,
+    refunds.router,
+    payouts.router,
+    providers.router,
+    routing.router,
+    webhooks.router,
+)

@@ -1,25 +1,18 @@
 """Payments over HTTP."""
 
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field
+from fastapi import APIRouter, Depends, Query
 
 from chassis.auth import Caller, needs
-from chassis.http import Cursor, Limit, Page, Reading, Writing, after, cursor_of
-from chassis.inputs import Input, ShortText
+from chassis.http import Cursor, Limit, Page, Reading, after, cursor_of
 from chassis.strict_json import StrictRoute
-from invoiceos_contracts.base import MAX_MINOR
 from invoiceos_contracts.ids import InvoiceId, PaymentId
-from provider_orchestrator.commands.refund_payment import RefundRequest, refund_payment
-from provider_orchestrator.errors import ProviderNotConfigured
 from provider_orchestrator.queries import payments as queries
 from provider_orchestrator.queries.payments import PaymentView
 
 router = APIRouter(route_class=StrictRoute)
-# Providers send what they like, so their bodies are not read before somebody knows what they mean.
-webhooks = APIRouter()
 
 
 class PaymentState(StrEnum):
@@ -29,14 +22,6 @@ class PaymentState(StrEnum):
     SUCCEEDED = "succeeded"
     CONFLICTED = "conflicted"
     REVERTED = "reverted"
-
-
-class RefundBody(Input):
-    """How much to give back, and why."""
-
-    amount_minor: Annotated[int, Field(strict=True, ge=1, le=MAX_MINOR)] | None = None
-    """In minor units of the payment's asset; all of it where not given."""
-    reason: ShortText | None = None
 
 
 @router.get("/api/v1/payments", response_model=Page[PaymentView])
@@ -70,31 +55,3 @@ async def get_payment(
 ) -> PaymentView:
     """One payment."""
     return await queries.payment_of(tx, caller.tenant_id, payment_id)
-
-
-@router.post("/api/v1/payments/{payment_id}/refund", response_model=None, status_code=409)
-async def post_refund(
-    payment_id: PaymentId,
-    write: Writing,
-    caller: Annotated[Caller, Depends(needs("invoices:write"))],
-    body: RefundBody | None = None,
-) -> Response:
-    """Give a payment back: refused on every rail there is at present, saying what to do instead."""
-    del body
-    return await write(
-        refund_payment,
-        RefundRequest(caller.tenant_id, payment_id),
-        answer=lambda _: None,
-    )
-
-
-@webhooks.post("/api/v1/webhooks/stripe", response_model=None, status_code=404)
-async def post_stripe_webhook() -> NoReturn:
-    """Stripe reports something; nobody here works with Stripe."""
-    raise ProviderNotConfigured("Stripe is not configured; remove this webhook endpoint there")
-
-
-@webhooks.post("/api/v1/webhooks/paypal", response_model=None, status_code=404)
-async def post_paypal_webhook() -> NoReturn:
-    """PayPal reports something; nobody here works with PayPal."""
-    raise ProviderNotConfigured("PayPal is not configured; remove this webhook endpoint there")

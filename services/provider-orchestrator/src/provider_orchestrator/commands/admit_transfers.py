@@ -8,6 +8,7 @@ from invoiceos_contracts import Event
 from messaging import Tx
 from provider_orchestrator.domain.transfers import Finality, Payment, Transfer, Watched, appear
 from provider_orchestrator.store import payments as store
+from provider_orchestrator.store.sweeps import note_unswept
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +39,5 @@ async def admit_transfers(tx: Tx, matches: Sequence[Match], finality: Finality) 
         facts += [(fact, match.cause) for fact in said]
     if touched:
         await store.save_payments(tx, list(touched.values()))
+        await note_unswept(tx, list(touched.values()))
     tx.stage(facts)

@@ -8,7 +8,6 @@ from invoiceos_contracts.base import MAX_MINOR
 from invoiceos_contracts.provider_v1 import WalletBalanceObserved
 from messaging import Tx
 from provider_orchestrator.domain.chain import Block
-from provider_orchestrator.domain.transfers import RAIL
 from provider_orchestrator.store import payments
 from provider_orchestrator.store.providers import BalanceRequest, take_balance_requests
 
@@ -39,7 +38,7 @@ async def answer_balances(tx: Tx, observed: Sequence[Observed]) -> int:
                 tenant_id=one.request.tenant_id,
                 wallet_id=one.request.wallet_id,
                 invoice_id=one.request.invoice_id,
-                rail=RAIL,
+                rail=one.request.rail,
                 chain_id=one.request.chain_id,
                 address=one.request.address,
                 block_number=one.block.number,

@@ -3,7 +3,7 @@
 from messaging import Tx
 from provider_orchestrator.domain.chain import Block, Cursor
 from provider_orchestrator.domain.transfers import revert
-from provider_orchestrator.store import chain, payments
+from provider_orchestrator.store import chain, payments, reserves
 
 
 async def reverse_orphans(tx: Tx, cursor: Cursor, ancestor: Block) -> bool:
@@ -16,6 +16,7 @@ async def reverse_orphans(tx: Tx, cursor: Cursor, ancestor: Block) -> bool:
     if not await chain.move_cursor(tx, cursor, ancestor, ancestor.number):
         return False
     await chain.forget_blocks(tx, cursor.chain_id, ancestor.number)
+    await reserves.forget_observations(tx, cursor.chain_id, ancestor.number)
     dropped = await chain.orphan_transfers(tx, cursor.chain_id, ancestor.number, tx.now)
     if not dropped:
         return True

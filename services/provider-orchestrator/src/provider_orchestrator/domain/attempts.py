@@ -47,8 +47,10 @@ LIVE = frozenset({State.CREATED, State.SENT, State.UNKNOWN})
 """Whoever is in one of these holds the charge lease."""
 TRANSITIONS = {
     State.CREATED: frozenset({State.SENT, State.ABSENT}),
-    State.SENT: frozenset({State.CAPTURED, State.DECLINED, State.REJECTED, State.UNKNOWN}),
-    State.UNKNOWN: frozenset({State.CAPTURED, State.DECLINED, State.ABSENT}),
+    State.SENT: frozenset(
+        {State.CAPTURED, State.DECLINED, State.REJECTED, State.UNKNOWN, State.ABSENT}
+    ),
+    State.UNKNOWN: frozenset({State.CAPTURED, State.DECLINED, State.ABSENT, State.SENT}),
 }
 """The only ways on; the others are ends."""
 

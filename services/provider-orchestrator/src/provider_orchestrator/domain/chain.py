@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from provider_orchestrator.domain.transfers import Transfer
+from provider_orchestrator.domain.transfers import Finality, Transfer
 
 RING = 64
 """Blocks that are remembered to find the common ancestor in."""
@@ -39,11 +39,24 @@ class Swept:
     to: Block
     head_number: int
     transfers: Sequence[Transfer]
+    finalized: int | None = None
+    """The last final block by the node's own word, on a chain where that counts."""
+    addresses: frozenset[bytes] | None = None
+    """Those that were looked for; None where everything was."""
 
 
 def final_number(head_number: int, confirmations: int) -> int:
     """The last block that counts as final; below zero when none does."""
     return head_number - confirmations
+
+
+def finality_of(swept: Swept, confirmations: int) -> Finality:
+    """Up to where what was swept cannot change any more."""
+    if swept.finalized is None:
+        number = final_number(swept.to.number, confirmations)
+        return Finality(confirmations, number, swept.to.at)
+    number = min(swept.finalized, swept.to.number)
+    return Finality(max(0, swept.head_number - swept.finalized), number, swept.to.at)
 
 
 def common_ancestor(known: Sequence[Block], canonical: Mapping[int, Block]) -> Block | None:

@@ -20,6 +20,8 @@ from invoiceos_contracts.payment_v1 import (
 from money import ASSETS
 
 PROVIDER = RAIL = "tempo"
+CREATE2 = "evm-create2"
+"""The provider of deposit addresses on EVM chains; each chain is a rail of it."""
 UNKNOWN_ASSET = "UNKNOWN"
 State = Literal["seen", "succeeded", "conflicted", "reverted"]
 Cause = Literal["wrong_asset", "blocked", "out_of_range"]
@@ -28,7 +30,7 @@ _CODE = re.compile(r"[A-Z][A-Z0-9]{2,11}")
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Money that came to a virtual address of ours and went on, in one block of one chain."""
+    """Money that came to an address of ours, in one block of one chain."""
 
     chain_id: int
     block_number: int
@@ -76,6 +78,10 @@ class Watched:
     accepted_assets: tuple[str, ...]
     due_minor: int
     due_asset: str
+    provider: str = PROVIDER
+    rail: str = RAIL
+    salt: bytes | None = None
+    """What money is fetched from the address with; None where it is not kept there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,8 @@ class Payment:
     memo_matches: bool | None
     reference: str
     final_at: datetime | None
+    provider: str = PROVIDER
+    rail: str = RAIL
 
 
 Step = tuple[Payment, list[PaymentEvent]]
@@ -177,6 +185,8 @@ def appear(transfer: Transfer, watched: Watched, known: Payment | None, finality
         memo_matches=memo,
         reference=transfer.reference,
         final_at=None,
+        provider=watched.provider,
+        rail=watched.rail,
     )
     # What cannot pay is not announced as on its way: the invoice would wait for it.
     seen = [] if payment.cause else [_seen(payment, finality.confirmations)]
@@ -225,8 +235,8 @@ def _common(payment: Payment) -> dict[str, object]:
         "payment_id": payment.id,
         "invoice_id": payment.invoice_id,
         "wallet_id": payment.wallet_id,
-        "provider": PROVIDER,
-        "rail": RAIL,
+        "provider": payment.provider,
+        "rail": payment.rail,
         "amount": Amount(amount_minor=payment.amount_minor, asset=payment.asset),
     }
 
@@ -258,6 +268,7 @@ def _succeeded(payment: Payment, at: datetime) -> PaymentSucceeded:
             "final_at": at,
             "invoice_due": Amount(amount_minor=payment.due_minor, asset=payment.due_asset),
             "memo_matches": payment.memo_matches,
+            "held_at": "deposit" if payment.provider == CREATE2 else None,
         }
     )
 

@@ -30,12 +30,13 @@ class PaymentView(BaseModel):
     amount: Amount
     invoice_due: Amount
     """What the invoice asked for when its wallet was made."""
-    chain: OnChain
+    chain: OnChain | None
+    """Null for what a provider collected."""
     payer: str | None
     memo_matches: bool | None
     provider_reference: str
     seen_at: datetime
-    """Time of the block the payment stands in."""
+    """Time of the block the payment stands in, or when its provider said that it was captured."""
     final_at: datetime | None
     updated_at: datetime
 
@@ -89,6 +90,16 @@ def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
 
 
+def _chain(row: Any) -> OnChain:
+    return OnChain(
+        chain_id=row["chain_id"],
+        block_number=row["block_number"],
+        block_hash=_hex(row["block_hash"]),
+        transaction_hash=_hex(row["transaction_hash"]),
+        log_index=row["log_index"],
+    )
+
+
 def _payment(row: Any) -> PaymentView:
     return PaymentView(
         id=row["id"],
@@ -100,17 +111,11 @@ def _payment(row: Any) -> PaymentView:
         cause=row["cause"],
         amount=Amount(amount_minor=row["amount_minor"], asset=row["asset"]),
         invoice_due=Amount(amount_minor=row["due_minor"], asset=row["due_asset"]),
-        chain=OnChain(
-            chain_id=row["chain_id"],
-            block_number=row["block_number"],
-            block_hash=_hex(row["block_hash"]),
-            transaction_hash=_hex(row["transaction_hash"]),
-            log_index=row["log_index"],
-        ),
+        chain=None if row["chain_id"] is None else _chain(row),
         payer=_hex(row["payer"]) if row["payer"] else None,
         memo_matches=row["memo_matches"],
         provider_reference=row["reference"],
-        seen_at=row["block_at"],
+        seen_at=row["block_at"] or row["final_at"],
         final_at=row["final_at"],
         updated_at=row["updated_at"],
     )

@@ -266,3 +266,74 @@ async def count_unmatched(database: Database, chain_id: int, older_than_s: int) 
         older_than_s,
     )
     return count
+
+
+async def count_addresses(database: Database, chain_id: int) -> int:
+    """How many addresses are watched on a chain."""
+    count: int = await database.fetchval(
+        "select count(*) from watched_address where chain_id = $1", chain_id
+    )
+    return count
+
+
+async def select_addresses(database: Database, chain_id: int) -> list[bytes]:
+    """Every address that is watched on a chain."""
+    rows = await database.fetch(
+        "select address from watched_address where chain_id = $1 order by address", chain_id
+    )
+    return [row["address"] for row in rows]
+
+
+async def insert_missed(tx: Tx, missed: Sequence[tuple[int, bytes, datetime]]) -> None:
+    """Note addresses nobody has looked for since they were made; (chain, address, since)."""
+    await tx.execute(
+        """
+        insert into missed_address as m (chain_id, address, since)
+        select chain_id, address, min(since)
+        from unnest($1::bigint[], $2::bytea[], $3::timestamptz[]) as n(chain_id, address, since)
+        group by chain_id, address order by chain_id, address
+        on conflict (chain_id, address) do update set since = least(m.since, excluded.since)
+        """,
+        [chain_id for chain_id, _, _ in missed],
+        [address for _, address, _ in missed],
+        [since for _, _, since in missed],
+    )
+
+
+async def insert_overlooked(tx: Tx, swept: Swept) -> None:
+    """Note addresses that became known after the filter of this sweep had been made."""
+    await tx.execute(
+        """
+        insert into missed_address (chain_id, address, since)
+        select chain_id, address, $3 from watched_address
+        where chain_id = $1 and not address = any($2::bytea[])
+        on conflict (chain_id, address) do nothing
+        """,
+        swept.cursor.chain_id,
+        sorted(swept.addresses or ()),
+        swept.cursor.block.at,
+    )
+
+
+async def select_missed(
+    database: Database, chain_id: int, limit: int
+) -> list[tuple[bytes, datetime]]:
+    """Addresses that have to be looked for in what was read already, the oldest first."""
+    rows = await database.fetch(
+        """
+        select address, since from missed_address where chain_id = $1
+        order by since, address limit $2
+        """,
+        chain_id,
+        limit,
+    )
+    return [(row["address"], row["since"]) for row in rows]
+
+
+async def delete_missed(tx: Tx, chain_id: int, addresses: Sequence[bytes]) -> None:
+    """These were looked for."""
+    await tx.execute(
+        "delete from missed_address where chain_id = $1 and address = any($2::bytea[])",
+        chain_id,
+        list(addresses),
+    )

@@ -5,16 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from messaging import Tx
-from provider_orchestrator.domain.transfers import PROVIDER, RAIL, Payment, Watched
+from provider_orchestrator.domain.transfers import Payment, Watched
 
 _PAYMENT = """
     p.tenant_id, p.id, p.wallet_id, p.invoice_id, p.state, p.cause, p.amount_minor, p.asset,
     p.due_minor, p.due_asset, p.expected, p.chain_id, p.block_number, p.block_hash, p.block_at,
-    p.transaction_hash, p.log_index, p.payer, p.memo_matches, p.reference, p.final_at
+    p.transaction_hash, p.log_index, p.payer, p.memo_matches, p.reference, p.final_at,
+    p.provider, p.rail
 """
 _WATCHED = """
     w.tenant_id, w.wallet_id, w.invoice_id, w.chain_id, w.address, w.memo, w.accepted_assets,
-    w.due_minor, w.due_asset
+    w.due_minor, w.due_asset, w.provider, w.rail, w.salt
 """
 
 
@@ -23,13 +24,14 @@ async def insert_watched(tx: Tx, watched: Sequence[Watched]) -> None:
     await tx.execute(
         """
         insert into watched_address (tenant_id, wallet_id, invoice_id, chain_id, address, memo,
-                                     accepted_assets, due_minor, due_asset)
+                                     accepted_assets, due_minor, due_asset, provider, rail, salt)
         select tenant_id, wallet_id, invoice_id, chain_id, address, memo,
-               string_to_array(accepted, ','), due_minor, due_asset
+               string_to_array(accepted, ','), due_minor, due_asset, provider, rail, salt
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[], $6::bytea[],
-                    $7::text[], $8::bigint[], $9::text[]) with ordinality
+                    $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::bytea[])
+            with ordinality
             as n(tenant_id, wallet_id, invoice_id, chain_id, address, memo, accepted, due_minor,
-                 due_asset, place)
+                 due_asset, provider, rail, salt, place)
         order by chain_id, address, place
         on conflict do nothing
         """,
@@ -42,6 +44,9 @@ async def insert_watched(tx: Tx, watched: Sequence[Watched]) -> None:
         [",".join(w.accepted_assets) for w in watched],
         [w.due_minor for w in watched],
         [w.due_asset for w in watched],
+        [w.provider for w in watched],
+        [w.rail for w in watched],
+        [w.salt for w in watched],
     )
 
 
@@ -107,8 +112,16 @@ async def save_payments(tx: Tx, payments: Sequence[Payment]) -> None:
     """Write payments as they stand now."""
     rows = [
         (
-            *(p.tenant_id, p.id, tx.new_id(), p.wallet_id, p.invoice_id, PROVIDER, RAIL, p.state),
-            *(p.cause, p.amount_minor, p.asset, p.due_minor, p.due_asset, ",".join(p.expected)),
+            *(p.tenant_id, p.id, tx.new_id(), p.wallet_id, p.invoice_id, p.provider, p.rail),
+            *(
+                p.state,
+                p.cause,
+                p.amount_minor,
+                p.asset,
+                p.due_minor,
+                p.due_asset,
+                ",".join(p.expected),
+            ),
             *(p.chain_id, p.block_number, p.block_hash, p.block_at, p.transaction_hash),
             *(p.log_index, p.payer, p.memo_matches, p.reference, p.final_at),
         )

@@ -35,6 +35,7 @@ class BalanceRequest:
     invoice_id: UUID
     chain_id: int
     address: str
+    rail: str
 
 
 async def insert_health(tx: Tx, keys: Sequence[Key]) -> None:
@@ -190,10 +191,12 @@ async def insert_balance_requests(tx: Tx, requests: Sequence[BalanceRequest]) ->
     """Note that balances are to be read."""
     await tx.execute(
         """
-        insert into balance_request (tenant_id, event_id, wallet_id, invoice_id, chain_id, address)
-        select tenant_id, event_id, wallet_id, invoice_id, chain_id, address
-        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[])
-            as b(tenant_id, event_id, wallet_id, invoice_id, chain_id, address)
+        insert into balance_request (tenant_id, event_id, wallet_id, invoice_id, chain_id, address,
+                                     rail)
+        select tenant_id, event_id, wallet_id, invoice_id, chain_id, address, rail
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[],
+                    $7::text[])
+            as b(tenant_id, event_id, wallet_id, invoice_id, chain_id, address, rail)
         on conflict (tenant_id, event_id) do nothing
         """,
         [one.tenant_id for one in requests],
@@ -202,6 +205,7 @@ async def insert_balance_requests(tx: Tx, requests: Sequence[BalanceRequest]) ->
         [one.invoice_id for one in requests],
         [one.chain_id for one in requests],
         [one.address for one in requests],
+        [one.rail for one in requests],
     )
 
 
@@ -211,7 +215,8 @@ async def select_balance_requests(
     """The oldest questions that have no answer."""
     rows = await database.fetch(
         """
-        select tenant_id, event_id, wallet_id, invoice_id, chain_id, address from balance_request
+        select tenant_id, event_id, wallet_id, invoice_id, chain_id, address, rail
+        from balance_request
         where chain_id = $1 order by requested_at, event_id limit $2
         """,
         chain_id,

@@ -7,10 +7,16 @@ from invoiceos_contracts import Event
 from invoiceos_contracts.invoice_v1 import InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentEvent
 from messaging import Received, Tx
-from reserve_ledger import store
 from reserve_ledger.commands.post_transactions import post_transactions
 from reserve_ledger.domain.books import Booking, Books, Key, Terms
 from reserve_ledger.settings import settings
+from reserve_ledger.store.books import (
+    select_bookings,
+    select_obligations,
+    upsert_bookings,
+    upsert_obligations,
+)
+from reserve_ledger.store.chain import lock_heads, select_known_causes
 
 Fact = Received[Event]
 
@@ -21,13 +27,15 @@ async def book_payments(tx: Tx, events: Sequence[Fact]) -> None:
     A payment is in the books at most once at any time: what is said again changes nothing, also
     when it is said under another event id.
     """
-    heads = await store.lock_heads(tx, (event.tenant_id for event in events))
+    if not events:
+        return
+    heads = await lock_heads(tx, (event.tenant_id for event in events))
     payments = _keys(events, PaymentEvent, "payment_id")
     voided = _keys(events, InvoiceVoided, "invoice_id")
-    bookings = await store.select_bookings(tx, payments, voided)
+    bookings = await select_bookings(tx, payments, voided)
     known = await _posted_before(tx, events, bookings)
     invoices = [(b.tenant_id, b.invoice_id) for b in bookings]
-    obligations = await store.select_obligations(
+    obligations = await select_obligations(
         tx, voided + invoices + _keys(events, PaymentEvent, "invoice_id")
     )
     books = Books(obligations, bookings, terms=_terms(), new_id=tx.new_id)
@@ -38,9 +46,9 @@ async def book_payments(tx: Tx, events: Sequence[Fact]) -> None:
         for entry in books.take(event.fact, event.id)
     ]
     if books.changed_obligations:
-        await store.upsert_obligations(tx, books.changed_obligations)
+        await upsert_obligations(tx, books.changed_obligations)
     if books.changed_bookings:
-        await store.upsert_bookings(tx, books.changed_bookings)
+        await upsert_bookings(tx, books.changed_bookings)
     await post_transactions(tx, heads, entries)
 
 
@@ -56,7 +64,7 @@ async def _posted_before(tx: Tx, events: Sequence[Fact], bookings: Sequence[Book
         if isinstance(event.fact, PaymentEvent)
         and (event.tenant_id, event.fact.payment_id) in booked
     ]
-    return await store.select_known_causes(tx, causes) if causes else set()
+    return await select_known_causes(tx, causes) if causes else set()
 
 
 def _keys(events: Sequence[Fact], kind: type[Event], field: str) -> list[Key]:

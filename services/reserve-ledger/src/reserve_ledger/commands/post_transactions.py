@@ -1,14 +1,16 @@
 """Post entries: the one way into the books, whatever the cause."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from messaging import Tx
-from reserve_ledger import store
+from messaging.failpoints import failpoint
 from reserve_ledger.commands.state_reserve import state_reserve
-from reserve_ledger.domain.books import Entry
-from reserve_ledger.domain.chain import AccountKey, Balance, Head, Ledger, Posted
+from reserve_ledger.domain.chain import AccountKey, Head, Ledger, Posted
+from reserve_ledger.domain.entries import Entry
 from reserve_ledger.domain.facts import facts_of
+from reserve_ledger.store.balances import open_ledgers, save_ledgers
+from reserve_ledger.store.chain import insert_transactions
 
 
 async def post_transactions(
@@ -16,39 +18,51 @@ async def post_transactions(
 ) -> list[Posted]:
     """Append entries to their tenants' chains, in this order, and state the reserve once.
 
-    `heads` are those the caller locked with `store.lock_heads` before it read what it decided on.
+    `heads` are those the caller locked with `lock_heads` before it read what it decided on.
     A busy account is written once a batch, however many entries touch it.
     """
     if not entries:
         return []
-    before = await store.select_balances(
-        tx, ((e.tenant_id, (leg.account, leg.asset)) for e in entries for leg in e.legs)
+    touched = {entry.tenant_id: heads[entry.tenant_id] for entry in entries}
+    ledgers = await open_ledgers(
+        tx, touched, ((e.tenant_id, leg) for e in entries for leg in e.legs)
     )
-    ledgers = {entry.tenant_id: Ledger(heads[entry.tenant_id], {}) for entry in entries}
-    for (tenant, account), balance in before.items():
-        ledgers[tenant].balances[account] = balance
+    before = totals_of(ledgers.values())
     posted = [ledgers[entry.tenant_id].post(entry) for entry in entries]
-    after = {
-        (tenant, account): balance
-        for tenant, ledger in ledgers.items()
-        for account, balance in ledger.balances.items()
-    }
-    touched = [ledgers[tenant].head for tenant in sorted(ledgers)]
-    await store.insert_transactions(tx, posted)
-    await store.upsert_balances(tx, after)
-    await store.update_heads(tx, touched)
-    tx.stage((fact, p.entry.cause_event_id) for p in posted for fact in facts_of(p))
-    await state_reserve(tx, _changes(before, after), touched)
+    await save_posted(tx, ledgers, before, posted)
     return posted
 
 
-def _changes(
-    before: Mapping[tuple[UUID, AccountKey], Balance],
-    after: Mapping[tuple[UUID, AccountKey], Balance],
-) -> dict[AccountKey, int]:
-    """By how much each account and asset changed over all tenants, minor units."""
-    changes: dict[AccountKey, int] = {}
-    for (tenant, account), balance in after.items():
-        change = balance.net_minor - before.get((tenant, account), Balance()).net_minor
-        changes[account] = changes.get(account, 0) + change
-    return changes
+async def save_posted(
+    tx: Tx,
+    ledgers: Mapping[UUID, Ledger],
+    before: Mapping[AccountKey, int],
+    posted: Sequence[Posted],
+) -> None:
+    """Save what was posted to these ledgers since their totals were `before`, and state it."""
+    if not posted:
+        return
+    touched = [ledgers[tenant] for tenant in sorted({p.entry.tenant_id for p in posted})]
+    await insert_transactions(tx, posted)
+    failpoint("ledger.entered")
+    await save_ledgers(tx, touched)
+    failpoint("ledger.balanced")
+    tx.stage((fact, _cause(p.entry)) for p in posted for fact in facts_of(p))
+    after = totals_of(ledgers.values())
+    changes = {key: minor - before.get(key, 0) for key, minor in after.items()}
+    await state_reserve(tx, changes, [ledger.head for ledger in touched])
+    failpoint("ledger.stated")
+
+
+def totals_of(ledgers: Iterable[Ledger]) -> dict[AccountKey, int]:
+    """Net balance of each code and asset over all of these ledgers, in minor units."""
+    totals: dict[AccountKey, int] = {}
+    for ledger in ledgers:
+        for key, balance in ledger.balances.items():
+            totals[key] = totals.get(key, 0) + balance.net_minor
+    return totals
+
+
+def _cause(entry: Entry) -> UUID | None:
+    """The event that led to it; none where somebody asked for it."""
+    return None if entry.cause_event_id == entry.id else entry.cause_event_id

@@ -16,7 +16,8 @@ from invoiceos_contracts.invoice_v1 import InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentConflicted, PaymentReverted, PaymentSucceeded
 from money import Money, MoneyError, Rounding, asset, from_micros, micros
 from reserve_ledger.domain import templates
-from reserve_ledger.domain.templates import Legs, Split, Template
+from reserve_ledger.domain.entries import Entry, Funds
+from reserve_ledger.domain.templates import Split
 
 Key = tuple[UUID, UUID]
 """Tenant, and invoice or payment."""
@@ -65,32 +66,6 @@ class Booking:
     split: Split
     reclassed: bool = False
     """What had been applied was given back to the payer by a void."""
-
-
-@dataclass(frozen=True, slots=True)
-class Funds:
-    """What a transaction means for an invoice's settlement."""
-
-    wallet_id: UUID
-    payment_id: UUID
-    split: Split
-    cause: str = ""
-    """Why the funds left; empty where they came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A transaction to be posted."""
-
-    tenant_id: UUID
-    id: UUID
-    template: Template
-    cause_event_id: UUID
-    legs: Legs
-    invoice_id: UUID | None = None
-    payment_id: UUID | None = None
-    reverses: UUID | None = None
-    funds: Funds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +187,14 @@ class Books:
             return []
         for booking in applied:
             self._save(replace(booking, reclassed=True))
+        template, legs = templates.voided_reclass(booking.split for booking in applied)
         return [
             Entry(
                 tenant_id=fact.tenant_id,
                 id=self._new_id(),
-                template=templates.INVOICE_VOIDED_RECLASS,
+                template=template,
                 cause_event_id=cause,
-                legs=templates.voided_reclass(booking.split for booking in applied),
+                legs=legs,
                 invoice_id=fact.invoice_id,
             )
         ]
@@ -229,12 +205,13 @@ class Books:
         """Book to suspense what cannot count towards the invoice, unless it is in the books."""
         if before and before.state is not BookingState.REVERSED:
             return []
+        template, legs = templates.suspense(fact.amount.asset, fact.amount.amount_minor)
         entry = Entry(
             tenant_id=fact.tenant_id,
             id=self._new_id(),
-            template=templates.PAYMENT_CONFLICTED,
+            template=template,
             cause_event_id=cause,
-            legs=templates.suspense(fact.amount.asset, fact.amount.amount_minor),
+            legs=legs,
             invoice_id=fact.invoice_id,
             payment_id=fact.payment_id,
         )
@@ -255,7 +232,7 @@ class Books:
                 id=self._new_id(),
                 template=templates.SUSPENSE_RELEASED,
                 cause_event_id=cause,
-                legs=templates.suspense_released(split.asset, split.amount_minor),
+                legs=templates.reversal(templates.suspense(split.asset, split.amount_minor)[1]),
                 invoice_id=before.invoice_id,
                 payment_id=fact.payment_id,
                 reverses=before.transaction_id,
@@ -265,8 +242,7 @@ class Books:
     def _reversal(self, before: Booking, fact: PaymentReverted, cause: UUID) -> Entry:
         """The exact opposite of the booking, as a void may have changed it since."""
         if before.reclassed:
-            template = templates.VOIDED_PAYMENT_REVERTED
-            legs = templates.voided_payment_reverted(before.split)
+            template, legs = templates.voided_payment_reverted(before.split)
         else:
             template = templates.PAYMENT_REVERTED
             legs = templates.reversal(templates.payment(before.split)[1])

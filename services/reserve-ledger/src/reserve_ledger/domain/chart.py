@@ -31,6 +31,17 @@ class Account:
     code: str
     name: str
     kind: AccountKind
+    address: str
+    """What an amount is at when no address is named."""
+    refined: tuple[str, ...] = ()
+    """Further addresses that belong to it; `*` is any part, `**` one or more at the end."""
+    may_owe: bool = False
+    """Whether what is held there may fall below nothing: its holder takes more than it holds."""
+
+    @property
+    def may_be_overdrawn(self) -> bool:
+        """Nobody spends what is not there; the platform's own accounts stand on either side."""
+        return self.may_owe or self.kind not in (AccountKind.ASSET, AccountKind.LIABILITY)
 
     @property
     def normal(self) -> Side:
@@ -47,30 +58,57 @@ SUSPENSE_OUT: Final = "2900"
 PLATFORM_FEE: Final = "4100"
 
 _ACCOUNTS: Final = (
-    Account("1100", "Bank", AccountKind.ASSET),
-    Account("1110", "Custody", AccountKind.ASSET),
-    Account(TREASURY, "Treasury on chain", AccountKind.ASSET),
-    Account("1210", "Unswept deposits", AccountKind.ASSET),
-    Account("1220", "Gas and fee float", AccountKind.ASSET),
-    Account("1300", "Provider clearing", AccountKind.ASSET),
-    Account("1310", "Provider payout in transit", AccountKind.ASSET),
-    Account(SUSPENSE_IN, "Suspense in", AccountKind.ASSET),
-    Account(MERCHANT_AVAILABLE, "Merchant available", AccountKind.LIABILITY),
-    Account("2110", "Merchant pending", AccountKind.LIABILITY),
-    Account("2200", "Escrow", AccountKind.LIABILITY),
-    Account("2300", "Payout in flight", AccountKind.LIABILITY),
-    Account("2400", "Refund in flight", AccountKind.LIABILITY),
-    Account(PAYER_UNAPPLIED, "Payer unapplied", AccountKind.LIABILITY),
-    Account("2600", "Tokens in circulation", AccountKind.LIABILITY),
-    Account(SUSPENSE_OUT, "Suspense out", AccountKind.LIABILITY),
-    Account(PLATFORM_FEE, "Platform fee", AccountKind.INCOME),
-    Account("4200", "Exchange result", AccountKind.INCOME),
-    Account("5100", "Provider fees", AccountKind.COST),
-    Account("5200", "Network fees", AccountKind.COST),
-    Account("5300", "Chargeback loss", AccountKind.COST),
-    Account("5400", "Dust and write-off", AccountKind.COST),
-    Account("5500", "Failover cost", AccountKind.COST),
-    Account("6000", "Exchange bridge", AccountKind.BRIDGE),
+    Account("1100", "Bank", AccountKind.ASSET, "bank", ("bank:*",)),
+    Account("1110", "Custody", AccountKind.ASSET, "custody", ("custody:*",)),
+    Account(TREASURY, "Treasury on chain", AccountKind.ASSET, "treasury", ("treasury:*",)),
+    Account("1210", "Unswept deposits", AccountKind.ASSET, "deposits", ("deposits:*",)),
+    Account("1220", "Gas and fee float", AccountKind.ASSET, "gas", ("gas:*",), may_owe=True),
+    Account(
+        "1300",
+        "Provider clearing",
+        AccountKind.ASSET,
+        "provider:clearing",
+        ("provider:*:clearing",),
+        may_owe=True,
+    ),
+    Account(
+        "1310",
+        "Provider payout in transit",
+        AccountKind.ASSET,
+        "provider:transit",
+        ("provider:*:transit",),
+    ),
+    Account(SUSPENSE_IN, "Suspense in", AccountKind.ASSET, "suspense:in", ("suspense:in:*",)),
+    Account(
+        MERCHANT_AVAILABLE,
+        "Merchant available",
+        AccountKind.LIABILITY,
+        "merchant:available",
+        ("merchant:available:**",),
+    ),
+    Account(
+        "2110",
+        "Merchant pending",
+        AccountKind.LIABILITY,
+        "merchant:pending",
+        ("merchant:pending:**",),
+    ),
+    Account("2200", "Escrow", AccountKind.LIABILITY, "escrow", ("escrow:**", "invoice:*:escrow")),
+    Account("2300", "Payout in flight", AccountKind.LIABILITY, "payout", ("payout:*",)),
+    Account("2400", "Refund in flight", AccountKind.LIABILITY, "refund", ("refund:*",)),
+    Account(PAYER_UNAPPLIED, "Payer unapplied", AccountKind.LIABILITY, "payer", ("payer:*",)),
+    Account("2600", "Tokens in circulation", AccountKind.LIABILITY, "tokens", ("tokens:*",)),
+    Account(
+        SUSPENSE_OUT, "Suspense out", AccountKind.LIABILITY, "suspense:out", ("suspense:out:*",)
+    ),
+    Account(PLATFORM_FEE, "Platform fee", AccountKind.INCOME, "fees"),
+    Account("4200", "Exchange result", AccountKind.INCOME, "exchange:result"),
+    Account("5100", "Provider fees", AccountKind.COST, "costs:provider"),
+    Account("5200", "Network fees", AccountKind.COST, "costs:network"),
+    Account("5300", "Chargeback loss", AccountKind.COST, "costs:chargeback"),
+    Account("5400", "Dust and write-off", AccountKind.COST, "costs:dust"),
+    Account("5500", "Failover cost", AccountKind.COST, "costs:failover"),
+    Account("6000", "Exchange bridge", AccountKind.BRIDGE, "exchange:bridge"),
 )
 
 CHART: Final[Mapping[str, Account]] = MappingProxyType({a.code: a for a in _ACCOUNTS})

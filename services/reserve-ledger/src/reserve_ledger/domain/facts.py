@@ -4,9 +4,15 @@ from collections.abc import Iterator
 
 from invoiceos_contracts import Event
 from invoiceos_contracts.base import Amount
-from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed, Posting, TransactionPosted
-from reserve_ledger.domain.books import Funds
+from invoiceos_contracts.ledger_v1 import (
+    FundsBooked,
+    FundsReversed,
+    PlacedPosting,
+    TransactionPosted,
+)
+from reserve_ledger.domain.addresses import own_address
 from reserve_ledger.domain.chain import Posted
+from reserve_ledger.domain.entries import Funds
 
 
 def facts_of(posted: Posted) -> Iterator[Event]:
@@ -22,14 +28,20 @@ def facts_of(posted: Posted) -> Iterator[Event]:
         invoice_id=entry.invoice_id,
         cause_event_id=entry.cause_event_id,
         postings=tuple(
-            Posting(
-                account=leg.account, amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset)
+            PlacedPosting(
+                account=leg.account,
+                amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset),
+                address=leg.address or own_address(leg.account),
             )
             for leg in entry.legs
         ),
+        reverses=entry.reverses,
+        reference=entry.reference,
+        effective_at=entry.effective_at,
         posted_at=posted.posted_at,
         previous_hash=posted.previous_hash,
         hash=posted.hash,
+        payment_id=entry.payment_id,
     )
 
 

@@ -9,12 +9,15 @@ from uuid import UUID
 from chassis.evidence import Signer, canonical, digest
 from invoiceos_contracts import PLATFORM
 from invoiceos_contracts.base import MAX_MINOR, Amount
-from invoiceos_contracts.ledger_v1 import Posting, ReservePosition, ReserveStated
+from invoiceos_contracts.ledger_v1 import LedgerHead, Posting, ReservePosition, ReserveStated
+from reserve_ledger.domain import sources
 from reserve_ledger.domain.chain import AccountKey, Head
 from reserve_ledger.domain.chart import circulates, holds_reserve, is_own
+from reserve_ledger.domain.sources import View
 
 SERIES: Final = UUID("0193a5b2-0000-7000-8000-726573657276")
 """The one series of statements of this platform."""
+NOTHING_SEEN: Final = View()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,17 @@ def state(
     heads: Sequence[Head],
     place: Next,
     signer: Signer,
+    view: View = NOTHING_SEEN,
 ) -> ReserveStated:
     """The next statement, after a batch that left these ledgers at these heads."""
     stated = positions(totals)
     head = ledger_head(place.previous_hash, [(h.tenant_id, h.hash) for h in heads])
+    ledgers = tuple(
+        LedgerHead(tenant_id=h.tenant_id, sequence=h.sequence, hash=h.hash)
+        for h in sorted(heads, key=lambda h: h.tenant_id)
+    )
+    observed = tuple(source.stated() for source in view.sources)
+    comparisons = view.comparisons(totals)
     return ReserveStated(
         tenant_id=PLATFORM,
         statement_series_id=SERIES,
@@ -86,6 +96,10 @@ def state(
         stated_at=place.stated_at,
         signature=signer.sign(signed_hash(head, stated)),
         key_id=signer.key_id,
+        ledgers=ledgers,
+        observed=observed,
+        comparisons=comparisons,
+        observed_signature=signer.sign(sources.signed_hash(head, ledgers, observed, comparisons)),
     )
 
 

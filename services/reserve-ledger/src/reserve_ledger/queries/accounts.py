@@ -15,9 +15,9 @@ from chassis.http import cursor_of
 from invoiceos_contracts.base import AssetCode, Shape
 from invoiceos_contracts.ids import InvoiceId, PaymentId, TransactionId
 from messaging import Tx
+from reserve_ledger.domain.catalogue import Template
 from reserve_ledger.domain.chain import AccountKey
 from reserve_ledger.domain.chart import CHART, AccountKind, Side
-from reserve_ledger.domain.templates import Template
 from reserve_ledger.errors import AccountNotFound, PeriodReversed
 
 LINE_BITS: Final = 15

@@ -1,5 +1,6 @@
 """Transactions as they were posted."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -7,11 +8,12 @@ from pydantic import AwareDatetime
 
 from invoiceos_contracts.base import Amount, Shape
 from invoiceos_contracts.ids import InvoiceId, PaymentId, TransactionId
-from invoiceos_contracts.ledger_v1 import Posting
+from invoiceos_contracts.ledger_v1 import PlacedPosting
 from messaging import Tx
-from reserve_ledger.domain.books import Entry
+from reserve_ledger.domain.addresses import own_address
+from reserve_ledger.domain.catalogue import Leg, Template
 from reserve_ledger.domain.chain import Posted
-from reserve_ledger.domain.templates import Leg, Template
+from reserve_ledger.domain.entries import Entry
 from reserve_ledger.errors import TransactionNotFound
 
 
@@ -26,22 +28,33 @@ class TransactionView(Shape):
     payment_id: PaymentId | None
     reverses: TransactionId | None
     posted_at: AwareDatetime
-    postings: tuple[Posting, ...]
+    effective_at: AwareDatetime
+    """When it counts; when it was posted, where nobody said otherwise."""
+    reference: str | None
+    """The caller's name for it."""
+    metadata: dict[str, str]
+    actor: str | None
+    """Who asked for it; null where an event led to it."""
+    postings: tuple[PlacedPosting, ...]
     previous_hash: str
     hash: str
 
 
 _TRANSACTION = """
     select t.tenant_id, t.id, t.sequence, t.template, t.template_version, t.cause_event_id,
-           t.invoice_id, t.payment_id, t.reverses, t.posted_at,
+           t.invoice_id, t.payment_id, t.reverses, t.posted_at, t.reference, t.effective_at,
+           t.metadata::text as metadata, t.actor,
            encode(t.previous_hash, 'hex') as previous_hash, encode(t.hash, 'hex') as hash,
-           p.accounts, p.assets, p.amounts, p.balances
+           p.accounts, p.assets, p.amounts, p.addresses, p.balances, p.at_addresses
     from ledger_transaction t
     cross join lateral (
         select coalesce(array_agg(account::text order by line), '{}') as accounts,
                coalesce(array_agg(asset::text order by line), '{}') as assets,
                coalesce(array_agg(amount_minor order by line), '{}') as amounts,
-               coalesce(array_agg(balance_minor order by line), '{}') as balances
+               coalesce(array_agg(address order by line), '{}') as addresses,
+               coalesce(array_agg(balance_minor order by line), '{}') as balances,
+               coalesce(array_agg(coalesce(address_balance_minor, balance_minor) order by line),
+                        '{}') as at_addresses
         from posting where tenant_id = t.tenant_id and sequence = t.sequence
     ) p
 """
@@ -101,16 +114,21 @@ def _posted(row: Any) -> Posted:
             id=row["id"],
             template=Template(row["template"], row["template_version"]),
             cause_event_id=row["cause_event_id"],
-            legs=tuple(map(Leg, row["accounts"], row["assets"], row["amounts"])),
+            legs=tuple(map(Leg, row["accounts"], row["assets"], row["amounts"], row["addresses"])),
             invoice_id=row["invoice_id"],
             payment_id=row["payment_id"],
             reverses=row["reverses"],
+            reference=row["reference"],
+            effective_at=row["effective_at"],
+            metadata=row["metadata"],
+            actor=row["actor"],
         ),
         sequence=row["sequence"],
         posted_at=row["posted_at"],
         previous_hash=row["previous_hash"],
         hash=row["hash"],
         balances=tuple(row["balances"]),
+        address_balances=tuple(row["at_addresses"]),
     )
 
 
@@ -125,9 +143,15 @@ def _view(posted: Posted) -> TransactionView:
         payment_id=entry.payment_id,
         reverses=entry.reverses,
         posted_at=posted.posted_at,
+        effective_at=entry.effective_at or posted.posted_at,
+        reference=entry.reference,
+        metadata=json.loads(entry.metadata) if entry.metadata else {},
+        actor=entry.actor,
         postings=tuple(
-            Posting(
-                account=leg.account, amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset)
+            PlacedPosting(
+                account=leg.account,
+                amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset),
+                address=leg.address or own_address(leg.account),
             )
             for leg in entry.legs
         ),

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.evidence import GENESIS
 from invoiceos_contracts.base import Shape
 from messaging import Tx
-from reserve_ledger.domain.chain import Fault, Walk
+from reserve_ledger.domain.chain import AccountKey, Fault, Walk
 from reserve_ledger.queries.accounts import balances_at
 from reserve_ledger.queries.transactions import stretch
 
@@ -101,14 +101,23 @@ async def _wrong_at_head(
         return Fault(walk.sequence, "head_altered")
     rows = await tx.fetch(
         """
-        select b.account, b.asset, b.debit_minor - b.credit_minor as net_minor
-        from ledger_head h left join account_balance b using (tenant_id)
+        select b.is_code, b.place, b.asset, b.net_minor
+        from ledger_head h left join (
+            select tenant_id, true as is_code, account as place, asset,
+                   debit_minor - credit_minor as net_minor
+            from account_balance where tenant_id = $1
+            union all
+            select tenant_id, false, address, asset, debit_minor - credit_minor
+            from account where tenant_id = $1) b using (tenant_id)
         where h.tenant_id = $1 and h.sequence = $2
         """,
         tenant_id,
         walk.sequence,
     )
-    kept = {(row["account"], row["asset"]): row["net_minor"] for row in rows if row["net_minor"]}
-    if rows and kept != walk.balances:
+    kept: dict[bool, dict[AccountKey, int]] = {True: {}, False: {}}
+    for row in rows:
+        if row["net_minor"]:
+            kept[row["is_code"]][row["place"], row["asset"]] = row["net_minor"]
+    if rows and (kept[True] != walk.balances or walk.differs_from(kept[False])):
         return Fault(walk.sequence, "balance_altered")
     return None

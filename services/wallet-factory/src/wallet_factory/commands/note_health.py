@@ -14,6 +14,8 @@ class HealthNews:
 
     provider: str
     rail: str
+    currency: str
+    """Empty: the rail as a whole."""
     state: str
     at: datetime
     version: int
@@ -22,5 +24,9 @@ class HealthNews:
 async def note_health(tx: Tx, news: Sequence[HealthNews]) -> None:
     """Remember the newest state of each provider; news that come late change nothing."""
     await store.upsert_health(
-        tx, [(item.provider, item.rail, item.state, item.at, item.version) for item in news]
+        tx,
+        [
+            (item.provider, item.rail, item.currency, item.state, item.at, item.version)
+            for item in news
+        ],
     )

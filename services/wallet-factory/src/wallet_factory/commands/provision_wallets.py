@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from invoiceos_contracts import Event
+from invoiceos_contracts import PLATFORM, Event
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
 from messaging import Tx
 from wallet_factory import store
+from wallet_factory.commands.label_decisions import note_payers
+from wallet_factory.commands.learn_modes import model_in_use
+from wallet_factory.commands.log_decisions import log_decisions
 from wallet_factory.domain import wallet as domain
 from wallet_factory.domain.configured import rails_of
+from wallet_factory.domain.selector import Selector
 from wallet_factory.domain.wallet import Decision, Wallet
 from wallet_factory.settings import settings
+from wallet_factory.store.selector import select_stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ async def provision_wallets(tx: Tx, requests: Sequence[WalletRequest]) -> None:
     may come again. A request that no rail can serve ends in `WalletFailed`, never in an exception,
     so it cannot hold up its neighbours; a later attempt of the same invoice is decided anew.
     """
-    rails, unwell = rails_of(settings()), await store.select_unwell(tx)
+    rails, circuits = rails_of(settings()), await store.select_circuits(tx)
+    selector = await _selector(tx, requests)
     having, decided = await store.select_provided(tx, [r.issuing for r in requests])
     decisions: list[tuple[WalletRequest, Decision]] = []
     for request in requests:
@@ -38,12 +44,19 @@ async def provision_wallets(tx: Tx, requests: Sequence[WalletRequest]) -> None:
         attempt = (asked.tenant_id, asked.invoice_id, asked.attempt)
         if attempt[:2] in having or attempt in decided:
             continue
-        decision = domain.decide(asked, rails, unwell)
+        decision = domain.decide(asked, rails, circuits, selector, now=tx.now)
         decided.add(attempt)
         if decision.failure is None:
             having.add(attempt[:2])
         decisions.append((request, decision))
     await _carry_out(tx, decisions)
+    payers = [
+        (made.request.tenant_id, made.request.customer_id, made.request.invoice_id)
+        for _, made in decisions
+        if made.request.customer_id is not None
+    ]
+    if payers:
+        await note_payers(tx, payers)
 
 
 async def _carry_out(tx: Tx, decisions: Sequence[tuple[WalletRequest, Decision]]) -> None:
@@ -58,6 +71,7 @@ async def _carry_out(tx: Tx, decisions: Sequence[tuple[WalletRequest, Decision]]
     if kept:
         await store.insert_addresses(tx, kept)
         await store.insert_secrets(tx, kept)
+    await log_decisions(tx, [(wallet_id, made) for wallet_id, made in stored if wallet_id in fresh])
     cause_of = {made.request.invoice_id: request.cause for request, made in served}
     facts: list[tuple[Event, UUID | None]] = [
         (fact, cause_of[wallet.decision.request.invoice_id])
@@ -70,6 +84,14 @@ async def _carry_out(tx: Tx, decisions: Sequence[tuple[WalletRequest, Decision]]
         if attempt_id in fresh
     ]
     tx.stage(facts)
+
+
+async def _selector(tx: Tx, requests: Sequence[WalletRequest]) -> Selector:
+    """The model this process has loaded before, and for whom it is switched off."""
+    stopped = await select_stopped(tx, [r.issuing.tenant_id for r in requests])
+    return Selector(
+        model_in_use(), stopped - {PLATFORM}, PLATFORM in stopped, settings().small_amounts
+    )
 
 
 async def _make_wallets(tx: Tx, decisions: Sequence[Decision]) -> list[Wallet]:

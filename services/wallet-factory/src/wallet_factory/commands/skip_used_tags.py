@@ -12,3 +12,6 @@ MARGIN = 100_000
 async def skip_used_tags(tx: Tx, forgotten: Sequence[Sent]) -> None:
     """Move every counter past the tags that wallets the database forgot may have used."""
     await tx.execute("update tempo_master set next_tag = next_tag + $1", MARGIN + len(forgotten))
+    await tx.execute(
+        "update create2_factory set next_place = next_place + $1", MARGIN + len(forgotten)
+    )

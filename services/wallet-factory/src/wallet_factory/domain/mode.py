@@ -68,6 +68,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+WITHOUT_ADDRESS = ModeChoice(
+    WalletMode.PERSISTENT,
+    "rail_without_address.v1",
+    ("the rail has no address of its own for an invoice: there is nothing that could be retired",),
+)
+"""On such a rail a wallet is persistent, unless the issuer asked for another mode."""
+
+
 def choose_mode(asked: SelectorInput, wish: WalletPreference) -> ModeChoice:
     """The mode the first applicable rule gives; the last rule applies always."""
     rule = next(rule for rule in RULES if rule.applies(asked, wish))

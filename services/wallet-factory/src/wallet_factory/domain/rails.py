@@ -1,13 +1,15 @@
 """Where an invoice can be paid: rails in the configured order, the first that serves is taken."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from invoiceos_contracts.base import WalletMode
+from money import MoneyError, asset
+from wallet_factory.domain.health import Circuit, unwell
 
-RAIL_RULE = "configured_order.v1"
-"""Tempo stands first in the configuration; the first rail that is well and serves is taken."""
+RAIL_RULE = "configured_order.v2"
+"""Tempo stands first in the configuration; the first that serves and is well in the currency."""
 
 
 class Rail(Protocol):
@@ -37,8 +39,20 @@ class Rail(Protocol):
     def address(self, place: int) -> str:
         """The address at a place of the rail's own counter."""
 
+    def salt(self, place: int) -> str | None:
+        """What money at this address is fetched with; None where nothing has to be fetched."""
+
     def derivation(self, place: int) -> bytes:
         """How the address at this place came about, canonical; kept until destruction."""
+
+
+def pegged(tokens: Sequence[str], asset_code: str) -> tuple[str, ...]:
+    """Those of the tokens that are pegged to the currency of an asset."""
+    try:
+        currency = asset(asset_code).currency
+    except MoneyError:
+        return ()
+    return tuple(code for code in tokens if asset(code).currency == currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,8 @@ class Skipped:
 
     rail: str
     reason: str
+    detail: str | None = None
+    """Who is down, where that is the reason."""
 
     def __str__(self) -> str:
         """As it stands in `WalletFailed.tried`."""
@@ -61,6 +77,11 @@ class RailChoice:
     skipped: tuple[Skipped, ...]
 
     @property
+    def rail_name(self) -> str | None:
+        """The name of the rail that was taken."""
+        return self.rail.name if self.rail else None
+
+    @property
     def failure(self) -> str:
         """Why none was taken, as one code; that of all rails where they agree."""
         reasons = {item.reason for item in self.skipped}
@@ -68,15 +89,16 @@ class RailChoice:
 
 
 def choose_rail(
-    rails: Sequence[Rail], unwell: Collection[str], asset: str, mode: WalletMode
+    rails: Sequence[Rail], circuits: Sequence[Circuit], asset: str, mode: WalletMode
 ) -> RailChoice:
-    """The first rail that serves; `unwell` names those whose health says no."""
+    """The first rail that serves and of whose providers one is well in this currency."""
     skipped: list[Skipped] = []
     for rail in rails:
         # What a rail can never serve is said before what it cannot serve now: a retry helps only
         # with the latter.
-        reason = rail.serves(asset, mode) or ("unhealthy" if rail.name in unwell else None)
-        if reason is None:
+        reason = rail.serves(asset, mode)
+        down = None if reason else unwell(rail, rail.name, asset, circuits)
+        if reason is None and down is None:
             return RailChoice(rail, tuple(skipped))
-        skipped.append(Skipped(rail.name, reason))
+        skipped.append(Skipped(rail.name, reason or "unhealthy", down))
     return RailChoice(None, tuple(skipped))

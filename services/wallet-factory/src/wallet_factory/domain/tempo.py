@@ -5,7 +5,6 @@ credited to the master in the same call. The 48-bit tag is a counter under a key
 unique because it is a permutation, not to be enumerated because it is keyed.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,43 +12,14 @@ from functools import cached_property
 from eth_utils.address import to_checksum_address
 
 from invoiceos_contracts.base import WalletMode
-from money import MoneyError, asset
+from wallet_factory.domain.permutation import fingerprint, permute, places
+from wallet_factory.domain.rails import pegged
 
-_HALF_BITS = 24
-_HALF = (1 << _HALF_BITS) - 1
-_ROUNDS = 8
-TAGS = 1 << (2 * _HALF_BITS)
+TAG_HALF_BYTES = 3
+TAGS = places(TAG_HALF_BYTES)
 """How many addresses one master has."""
 _FILLER = b"\xfd" * 10
 _MODES = frozenset({WalletMode.EPHEMERAL, WalletMode.PERSISTENT})
-
-
-def _round(key: bytes, number: int, half: int) -> int:
-    message = bytes([number]) + half.to_bytes(3, "big")
-    return int.from_bytes(hashlib.blake2b(message, key=key, digest_size=3).digest(), "big")
-
-
-def permute(key: bytes, place: int) -> int:
-    """The tag at a place of the counter: a balanced Feistel network, keyed BLAKE2b in each round.
-
-    Raises `ValueError` outside 0 .. 2**48 - 1.
-    """
-    if not 0 <= place < TAGS:
-        raise ValueError(f"a master has places 0 to {TAGS - 1}")
-    left, right = place >> _HALF_BITS, place & _HALF
-    for number in range(_ROUNDS):
-        left, right = right, left ^ _round(key, number, right)
-    return left << _HALF_BITS | right
-
-
-def place_of(key: bytes, tag: int) -> int:
-    """The place a tag stands for: the inverse of `permute`."""
-    if not 0 <= tag < TAGS:
-        raise ValueError(f"a tag is 0 to {TAGS - 1}")
-    left, right = tag >> _HALF_BITS, tag & _HALF
-    for number in reversed(range(_ROUNDS)):
-        left, right = right ^ _round(key, number, left), left
-    return left << _HALF_BITS | right
 
 
 @dataclass(frozen=True)
@@ -73,15 +43,11 @@ class TempoRail:
     @cached_property
     def tag_key_fingerprint(self) -> str:
         """Names the key without telling it."""
-        return hashlib.blake2b(b"fingerprint", key=self.tag_key, digest_size=32).hexdigest()
+        return fingerprint(self.tag_key)
 
     def accepts(self, asset_code: str) -> tuple[str, ...]:
         """The configured tokens pegged to the currency of the invoice's asset."""
-        try:
-            currency = asset(asset_code).currency
-        except MoneyError:
-            return ()
-        return tuple(code for code in self.tokens if asset(code).currency == currency)
+        return pegged(self.tokens, asset_code)
 
     def serves(self, asset_code: str, mode: WalletMode) -> str | None:
         """Any mode, any invoice in a currency one of the tokens is pegged to."""
@@ -91,8 +57,12 @@ class TempoRail:
 
     def address(self, place: int) -> str:
         """EIP-55 text of master id (4 bytes), ten bytes 0xfd, tag (6 bytes)."""
-        tag = permute(self.tag_key, place).to_bytes(6, "big")
+        tag = permute(self.tag_key, place, TAG_HALF_BYTES).to_bytes(6, "big")
         return str(to_checksum_address(bytes.fromhex(self.master_id) + _FILLER + tag))
+
+    def salt(self, _place: int) -> str | None:
+        """Money at such an address is the master's at once; nothing has to be fetched."""
+        return None
 
     def derivation(self, place: int) -> bytes:
         """Chain, master and sequence number."""

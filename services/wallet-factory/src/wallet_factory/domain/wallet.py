@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,18 +17,17 @@ from invoiceos_contracts.wallet_v1 import (
     WalletReady,
     WalletSecretsDestroyed,
 )
-from wallet_factory.domain.mode import ModeChoice, choose_mode
+from wallet_factory.domain.health import Circuit
+from wallet_factory.domain.mode import WITHOUT_ADDRESS, ModeChoice
 from wallet_factory.domain.rails import RAIL_RULE, Rail, RailChoice, choose_rail
+from wallet_factory.domain.selector import Selection, Selector, select
 
+TEMPO = "tempo"
 TTL_S_MAX = 10 * 366 * 24 * 3600
 """Ten years: what a date can hold and an invoice can mean."""
 
-KEPT = (
-    "No private key was destroyed: none ever existed for an address of this rail.",
-    (
-        "The address, and which invoice it was made for: it forwards to the treasury for ever and "
-        "stays in the watch set, so that money that comes late is booked."
-    ),
+_NO_KEY = "No private key was destroyed: none ever existed for an address of this rail."
+_ALSO = (
     (
         "The platform's address key, which serves all addresses: with it the sequence number can "
         "be computed from the address again."
@@ -38,6 +37,34 @@ KEPT = (
         "to belong to the invoice."
     ),
     "Backups and database logs made before the destruction, until their retention ends.",
+)
+KEPT_OFF_CHAIN = (
+    "No private key was destroyed, and nothing was on a chain: this rail has neither.",
+    (
+        "The reference, and which invoice it was made for: what a provider still reports under it "
+        "is booked as late money."
+    ),
+    (
+        "What the payment service providers keep of their payments; without the salt the memo they "
+        "were given can no longer be shown to belong to the invoice."
+    ),
+    "Backups and database logs made before the destruction, until their retention ends.",
+)
+KEPT = (
+    _NO_KEY,
+    (
+        "The address, and which invoice it was made for: it forwards to the treasury for ever and "
+        "stays in the watch set, so that money that comes late is booked."
+    ),
+    *_ALSO,
+)
+KEPT_WHERE_FETCHED = (
+    _NO_KEY,
+    (
+        "The address, its CREATE2 salt, and which invoice it was made for: what comes late is "
+        "booked, and fetched to the treasury, which is the only place it can go."
+    ),
+    *_ALSO,
 )
 
 
@@ -50,6 +77,8 @@ class Decision:
     choice: RailChoice
     failure: str | None
     """Why there is no wallet; None where there is one."""
+    selection: Selection
+    """Everything the mode was chosen by; the rail may have had the last word."""
 
     @property
     def rail(self) -> Rail | None:
@@ -79,21 +108,32 @@ class Wallet:
     address: str
     memo: str
     memo_salt: bytes
+    salt: str | None
     derivation: bytes
     accepted_assets: tuple[str, ...]
     created_at: datetime
     expires_at: datetime
 
 
-def decide(request: InvoiceIssuing, rails: Sequence[Rail], unwell: Collection[str]) -> Decision:
+def decide(
+    request: InvoiceIssuing,
+    rails: Sequence[Rail],
+    circuits: Sequence[Circuit],
+    selector: Selector,
+    *,
+    now: datetime,
+) -> Decision:
     """Choose mode and rail, or say why the invoice cannot have a wallet now."""
-    mode = choose_mode(request.selector, request.wallet)
-    choice = choose_rail(rails, unwell, request.asset, mode.mode)
+    selection = select(request, selector, (request.due_at - now).days)
+    mode = selection.choice
+    choice = choose_rail(rails, circuits, request.asset, mode.mode)
+    if choice.rail is not None and choice.rail.chain_id is None and request.wallet.mode is None:
+        mode = WITHOUT_ADDRESS
     failure = choice.failure if choice.rail is None else None
     window = request.wallet.watch_window_s
     if not (0 < request.wallet.ttl_s <= TTL_S_MAX and 0 <= window <= TTL_S_MAX):
         failure = "ttl_out_of_range"
-    return Decision(request, mode, choice, failure)
+    return Decision(request, mode, choice, failure, selection)
 
 
 def make_wallet(
@@ -114,6 +154,7 @@ def make_wallet(
         address=rail.address(place),
         memo=memo_of(salt, request.invoice_id),
         memo_salt=salt,
+        salt=rail.salt(place),
         derivation=rail.derivation(place) + blind,
         accepted_assets=rail.accepts(request.asset),
         created_at=now,
@@ -153,6 +194,7 @@ def ready_facts(wallet: Wallet) -> list[Event]:
         watch_window_s=request.wallet.watch_window_s,
         expires_at=wallet.expires_at,
         decision=RAIL_RULE,
+        salt=wallet.salt,
     )
     return [selected, ready]
 
@@ -176,6 +218,8 @@ class Destroyed:
     tenant_id: UUID
     wallet_id: UUID
     invoice_id: UUID
+    chain_id: int | None
+    rail: str
     memo_salt: bytes
     derivation: bytes
 
@@ -189,13 +233,26 @@ def destroyed_fact(gone: Destroyed, *, now: datetime) -> WalletSecretsDestroyed:
         items=(
             DestroyedItem(what="memo salt", fingerprint=_fingerprint(gone.memo_salt)),
             DestroyedItem(
-                what="tag derivation record (sequence number)",
+                what=_derived(gone),
                 fingerprint=_fingerprint(gone.derivation),
             ),
         ),
-        kept=KEPT,
+        kept=_kept(gone),
         destroyed_at=now,
     )
+
+
+def _derived(gone: Destroyed) -> str:
+    if gone.chain_id is None:
+        return "reference record"
+    kind = "tag" if gone.rail == TEMPO else "salt"
+    return f"{kind} derivation record (sequence number)"
+
+
+def _kept(gone: Destroyed) -> tuple[str, ...]:
+    if gone.chain_id is None:
+        return KEPT_OFF_CHAIN
+    return KEPT if gone.rail == TEMPO else KEPT_WHERE_FETCHED
 
 
 def _fingerprint(secret: bytes) -> str:

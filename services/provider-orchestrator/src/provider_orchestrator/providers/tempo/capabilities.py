@@ -7,6 +7,8 @@ from provider_orchestrator.domain.routing import Capabilities, Operation
 from provider_orchestrator.domain.transfers import PROVIDER, RAIL
 from provider_orchestrator.settings import OrchestratorSettings
 
+OUTGOING = frozenset({Operation.REFUND, Operation.PAYOUT})
+
 
 def capabilities(settings: OrchestratorSettings) -> Sequence[Capabilities]:
     """One rail. The payer pays the chain's fee, a tenth of a cent; we pay none."""
@@ -16,7 +18,8 @@ def capabilities(settings: OrchestratorSettings) -> Sequence[Capabilities]:
             provider=PROVIDER,
             rail=RAIL,
             assets=tokens | {asset(code).currency for code in tokens},
-            operations=frozenset({Operation.COLLECT}),
+            operations=frozenset({Operation.COLLECT})
+            | (OUTGOING if settings.tempo_treasury_key_file else frozenset()),
             methods=frozenset({"stablecoin"}),
         )
     ]

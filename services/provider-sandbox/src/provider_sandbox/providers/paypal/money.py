@@ -184,12 +184,14 @@ def capture_authorisation(call: Call) -> Answer:
     final = bool(body.get("final_capture", False)) or minor == left
     world = call.world
     order = world.store.get("paypal order", held["_order"])
-    unit = next(u for u in order["purchase_units"] if u["reference_id"] == held["_unit"])
-    unit = unit | {"invoice_id": body.get("invoice_id", unit.get("invoice_id"))}
+    whole = next(u for u in order["purchase_units"] if u["reference_id"] == held["_unit"])
+    unit = whole | {"invoice_id": body.get("invoice_id", whole.get("invoice_id"))}
     if call.decision.declined:
         description = "The payment was declined."
         raise unprocessable(call, "TRANSACTION_REFUSED", description)
     capture = new_capture(world, order, unit, minor, currency, final=final)
+    whole["_captures"] = [*whole.get("_captures", []), capture["id"]]
+    keep(world, order)
     held["_captured"] += minor
     held["status"] = "CAPTURED" if final else "PARTIALLY_CAPTURED"
     keep(world, held)

@@ -102,6 +102,29 @@ def _transactions(call: Call) -> Answer:
     return Answer(200, body, headers_of(call))
 
 
+def _balances(call: Call) -> Answer:
+    """What the account holds by the statement, as told."""
+    held: dict[str, int] = {}
+    for line in stated(call.world, "paypal", 0, call.world.now() + 1):
+        held[line.currency] = held.get(line.currency, 0) + line.net_minor
+    body = {
+        "balances": [
+            {
+                "currency": currency,
+                "primary": place == 0,
+                "total_balance": money_of(minor, currency),
+                "available_balance": money_of(minor, currency),
+                "withheld_balance": money_of(0, currency),
+            }
+            for place, (currency, minor) in enumerate(sorted(held.items()))
+        ],
+        "account_id": "SANDBOXMERCHANT",
+        "as_of_time": iso_seconds(call.world.now()),
+        "last_refresh_time": iso_seconds(call.world.now()),
+    }
+    return Answer(200, body, headers_of(call))
+
+
 def _info(line: Line) -> Document:
     return {
         "transaction_id": line.id,
@@ -148,6 +171,7 @@ ROUTES = (
     Route("GET", f"{_NOTES}/webhooks-events/{{id}}", "events.get", events.read_event),
     Route("POST", f"{_NOTES}/webhooks-events/{{id}}/resend", "events.resend", events.resend),
     Route("POST", f"{_NOTES}/simulate-event", "events.simulate", events.simulate),
+    Route("GET", "/v1/reporting/balances", "balances.list", _balances),
     Route("GET", "/v1/reporting/transactions", "transactions.search", _transactions),
 )
 

@@ -27,6 +27,7 @@ def create(call: Call) -> Answer:
         metadata="dict",
         payment_intent_data="dict",
         payment_method_types="list",
+        allowed_payment_method_types="list",
         expires_at="int",
         locale="str",
         submit_type="str",

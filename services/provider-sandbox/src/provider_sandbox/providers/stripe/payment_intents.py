@@ -48,6 +48,7 @@ _CREATING = _CONFIRMING | {
     "description": "str",
     "metadata": "dict",
     "payment_method_types": "list",
+    "allowed_payment_method_types": "list",
     "statement_descriptor": "str",
     "statement_descriptor_suffix": "str",
     "transfer_group": "str",

@@ -1,0 +1,55 @@
+"""Money that leaves: refunds, payouts and batches of them."""
+
+from typing import Final
+
+from audit.invariant import Invariant
+
+DISBURSEMENTS: Final = (
+    Invariant(
+        "disbursements.refunds_are_counted",
+        "What a payment has given back is the sum of its refunds that were not given up.",
+        """
+        select p.tenant_id, p.id, p.given_back_minor, r.refunds
+        from provider_orchestrator.payment p
+        left join (
+            select tenant_id, payment_id as id, sum(amount_minor) as refunds
+            from provider_orchestrator.disbursement
+            where kind = 'refund' and state not in ('failed', 'canceled')
+            group by tenant_id, payment_id) r using (tenant_id, id)
+        where p.given_back_minor < coalesce(r.refunds, 0) or p.given_back_minor > p.amount_minor
+        """,
+    ),
+    Invariant(
+        "disbursements.agreed_to_by_others",
+        "Whatever went out was agreed to by as many people as had to, none of whom asked for it.",
+        """
+        select d.tenant_id, d.id, d.approvals_needed, a.people
+        from provider_orchestrator.disbursement d
+        cross join lateral (
+            select count(distinct a.approver) as people
+            from provider_orchestrator.approval a
+            where a.tenant_id = d.tenant_id and a.verdict = 'approved'
+              and a.approver <> d.requested_by
+              and (a.disbursement_id = d.id or a.batch_id = d.batch_id)) a
+        where d.approved_at is not null and a.people < d.approvals_needed
+        """,
+    ),
+    Invariant(
+        "disbursements.batches_count_their_lines",
+        "A batch has the lines it was made with, and knows how each of them ended.",
+        """
+        select b.tenant_id, b.id, b.lines, l.lines as found, l.ended
+        from provider_orchestrator.payout_batch b
+        cross join lateral (
+            select count(*) as lines,
+                   count(*) filter (where state = 'succeeded') as succeeded,
+                   count(*) filter (where state = 'failed') as failed,
+                   count(*) filter (where state = 'canceled') as canceled,
+                   count(*) filter (where state in ('succeeded', 'failed', 'canceled')) as ended
+            from provider_orchestrator.disbursement d
+            where d.tenant_id = b.tenant_id and d.batch_id = b.id) l
+        where (b.lines, b.succeeded, b.failed, b.canceled)
+              is distinct from (l.lines, l.succeeded, l.failed, l.canceled)
+        """,
+    ),
+)

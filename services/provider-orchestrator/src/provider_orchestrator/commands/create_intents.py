@@ -1,0 +1,128 @@
+"""Somebody wants to pay: an intent takes the charge lease of its invoices."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from invoiceos_contracts import encode
+from invoiceos_contracts.base import DocumentStatus
+from messaging import Refusal, Timer, Tx, failpoint
+from provider_orchestrator.domain.collecting import created
+from provider_orchestrator.domain.intents import Intent, IntentState, Share
+from provider_orchestrator.errors import (
+    AmountAboveDue,
+    InvoiceNotPayable,
+    InvoiceUnknown,
+    PaymentUnderWay,
+)
+from provider_orchestrator.store import intents as store
+from provider_orchestrator.store.invoices import Payable, lock_payables
+
+EXPIRY = "payment.expiry"
+NOT_EXPECTED = frozenset({DocumentStatus.VOID, DocumentStatus.CLOSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is to be paid of one invoice; all that it asks for where no amount is given."""
+
+    invoice_id: UUID
+    amount_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """How somebody wants to pay what."""
+
+    tenant_id: UUID
+    parts: tuple[Part, ...]
+    method: str | None
+    payer_country: str | None
+    instrument: str | None
+    manual_capture: bool
+    description: str
+    return_url: str | None
+    lives: timedelta
+    actor: str
+
+
+Payables = Mapping[tuple[UUID, UUID], Payable]
+
+
+async def create_intents(tx: Tx, requests: Sequence[NewIntent]) -> list[Intent | Refusal]:
+    """Begin to collect, where nobody else does for any of the invoices."""
+    invoices = sorted({(r.tenant_id, part.invoice_id) for r in requests for part in r.parts})
+    payables = await lock_payables(tx, invoices)
+    taken = await store.leased(tx, invoices)
+    answers: list[Intent | Refusal] = []
+    for request in requests:
+        made = _intent(tx, request, payables, taken)
+        answers.append(made)
+        if isinstance(made, Intent):
+            taken |= {(made.tenant_id, share.invoice_id) for share in made.shares}
+    intents = [made for made in answers if isinstance(made, Intent)]
+    if intents:
+        await store.insert_intents(tx, intents)
+        tx.stage(fact for intent in intents for fact in created(intent))
+        tx.schedule(Timer(EXPIRY, str(i.id), i.tenant_id, i.expires_at) for i in intents)
+        tx.wake()
+        failpoint("payment.intent_stored")
+    return answers
+
+
+def _intent(
+    tx: Tx, request: NewIntent, payables: Payables, taken: set[tuple[UUID, UUID]]
+) -> Intent | Refusal:
+    found = [payables.get((request.tenant_id, part.invoice_id)) for part in request.parts]
+    shares: list[Share] = []
+    for place, (part, payable) in enumerate(zip(request.parts, found, strict=True), start=1):
+        if (refusal := _refusal(request, part, payable, taken)) is not None:
+            return refusal
+        assert payable is not None
+        assert payable.wallet_id is not None
+        share = Share(
+            payment_id=tx.new_id(),
+            invoice_id=part.invoice_id,
+            wallet_id=payable.wallet_id,
+            place=place,
+            amount_minor=part.amount_minor or payable.due_minor,
+            due_minor=payable.due_minor,
+        )
+        shares.append(share)
+    assets = {payable.asset for payable in found if payable is not None}
+    if len(assets) > 1:
+        return InvoiceNotPayable("Invoices in several currencies are paid one by one")
+    return Intent(
+        tenant_id=request.tenant_id,
+        id=tx.new_id(),
+        state=IntentState.CREATED,
+        amount_minor=sum(share.amount_minor for share in shares),
+        asset=assets.pop(),
+        method=request.method,
+        payer_country=request.payer_country,
+        instrument=request.instrument,
+        manual_capture=request.manual_capture,
+        description=request.description,
+        return_url=request.return_url,
+        expires_at=tx.now + request.lives,
+        created_by=request.actor,
+        created_at=tx.now,
+        shares=tuple(shares),
+        route_at=tx.now,
+    )
+
+
+def _refusal(
+    request: NewIntent, part: Part, payable: Payable | None, taken: set[tuple[UUID, UUID]]
+) -> Refusal | None:
+    invoice = encode("inv", part.invoice_id)
+    if payable is None:
+        return InvoiceUnknown(invoice_id=invoice)
+    if payable.document in NOT_EXPECTED or payable.due_minor == 0:
+        return InvoiceNotPayable(invoice_id=invoice)
+    if (part.amount_minor or payable.due_minor) > payable.due_minor:
+        return AmountAboveDue(invoice_id=invoice, due_minor=payable.due_minor)
+    if (request.tenant_id, part.invoice_id) in taken:
+        return PaymentUnderWay(invoice_id=invoice)
+    return None

@@ -1,0 +1,126 @@
+"""What providers said becomes where payments stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from invoiceos_contracts import Event
+from messaging import Tx, failpoint
+from provider_orchestrator.commands.route_intents import Desk, route_intents
+from provider_orchestrator.domain.adapters import Answer, Kind
+from provider_orchestrator.domain.attempts import State
+from provider_orchestrator.domain.collecting import Collected, captured, moved, part_captured
+from provider_orchestrator.domain.intents import Intent, Step, Trial, collected, followed, told
+from provider_orchestrator.store import intents as store
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a provider, or a person, said of an attempt."""
+
+    tenant_id: UUID
+    intent_id: UUID
+    attempt_id: UUID
+    answer: Answer
+    resolved_by: str | None = None
+    resolved_reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What is written at the end of a batch."""
+
+    intents: dict[UUID, Intent]
+    trials: dict[UUID, dict[UUID, Trial]]
+    changed: dict[UUID, Trial]
+    facts: list[Event]
+    payments: list[tuple[Collected, list[Event]]]
+    rerouted: set[UUID]
+
+
+async def record_answers(tx: Tx, heard: Sequence[Heard], desk: Desk) -> None:
+    """Move attempts and intents, keep what was captured, and try elsewhere what failed surely."""
+    keys = sorted({(one.tenant_id, one.intent_id) for one in heard})
+    intents = await store.lock_intents(tx, keys)
+    made = await store.trials_of(tx, keys)
+    trials = {intent: {one.id: one for one in ones} for intent, ones in made.items()}
+    outcome = _Outcome(intents, trials, {}, [], [], set())
+    for one in heard:
+        _hear(tx, one, outcome, desk)
+    await store.save_trials(tx, list(outcome.changed.values()))
+    await store.save_intents(tx, list(outcome.intents.values()))
+    tx.stage(outcome.facts)
+    await _keep(tx, outcome)
+    again = [outcome.intents[intent] for intent in sorted(outcome.rerouted)]
+    if again:
+        tried = {intent: list(ones.values()) for intent, ones in outcome.trials.items()}
+        await route_intents(tx, again, desk, tried)
+    failpoint("payment.recorded")
+
+
+async def _keep(tx: Tx, outcome: _Outcome) -> None:
+    if not outcome.payments:
+        return
+    new = await store.insert_collected(tx, [payment for payment, _ in outcome.payments])
+    tx.stage(fact for payment, facts in outcome.payments if payment.id in new for fact in facts)
+
+
+def _hear(tx: Tx, one: Heard, outcome: _Outcome, desk: Desk) -> None:
+    intent = outcome.intents[one.intent_id]
+    known = outcome.trials[one.intent_id]
+    trial = known[one.attempt_id]
+    if not trial.is_live:
+        _hear_late(tx, one, outcome)
+        return
+    after = told(trial, one.answer, tx.now)
+    after = replace(after, resolved_by=one.resolved_by, resolved_reason=one.resolved_reason)
+    others = [other for other in known.values() if other.id != trial.id]
+    collect = trial if trial.kind is Kind.COLLECT else _collect_of(others)
+    step = (
+        collected(intent, after, others, desk.budget)
+        if trial.kind is Kind.COLLECT
+        else followed(intent, after, collect, tx.now)
+    )
+    _take(tx, outcome, intent, step, after)
+
+
+def _collect_of(trials: Sequence[Trial]) -> Trial:
+    """The attempt that is captured or given up: the last one to collect."""
+    return max((one for one in trials if one.kind is Kind.COLLECT), key=lambda one: one.number)
+
+
+def _take(tx: Tx, outcome: _Outcome, intent: Intent, step: Step, heard: Trial) -> None:
+    outcome.intents[intent.id] = step.intent
+    for trial in step.changed:
+        outcome.trials[intent.id][trial.id] = outcome.changed[trial.id] = trial
+    collect = _collect_of(list(outcome.trials[intent.id].values()))
+    if heard.kind is Kind.CAPTURE and heard.state is State.CAPTURED:
+        outcome.facts += part_captured(step.intent, collect)
+    outcome.facts += moved(intent, step.intent, collect)
+    if step.reroute:
+        outcome.rerouted.add(intent.id)
+    was_open = intent.is_open
+    if any(one.kind is Kind.COLLECT and one.state is State.CAPTURED for one in step.changed):
+        _collect(tx, outcome, step.intent, collect, late=not was_open)
+
+
+def _collect(tx: Tx, outcome: _Outcome, intent: Intent, trial: Trial, *, late: bool) -> None:
+    payments, facts = captured(intent, trial, tx.now, late=late)
+    said: dict[UUID, list[Event]] = {payment.id: [] for payment in payments}
+    for fact in facts:
+        said[fact.aggregate_id].append(fact)
+    outcome.payments += [(payment, said[payment.id]) for payment in payments]
+
+
+def _hear_late(tx: Tx, one: Heard, outcome: _Outcome) -> None:
+    """An attempt that had ended: only money that was captured after all changes anything."""
+    trial = outcome.trials[one.intent_id][one.attempt_id]
+    live = replace(trial, state=State.UNKNOWN, unknown_since=tx.now)
+    after = told(live, one.answer, tx.now)
+    known = trial.state is State.CAPTURED or trial.captured_minor is not None
+    if known or trial.kind is not Kind.COLLECT or after.state is not State.CAPTURED:
+        outcome.changed.setdefault(trial.id, replace(trial, due_at=None))
+        return
+    kept = replace(after, state=trial.state, due_at=None, unknown_since=trial.unknown_since)
+    outcome.trials[one.intent_id][trial.id] = outcome.changed[trial.id] = kept
+    _collect(tx, outcome, outcome.intents[one.intent_id], kept, late=True)

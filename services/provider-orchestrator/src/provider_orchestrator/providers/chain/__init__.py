@@ -1,0 +1,1 @@
+"""What all chains have in common: JSON-RPC to a node, transfers of tokens, sweeps from a cursor."""

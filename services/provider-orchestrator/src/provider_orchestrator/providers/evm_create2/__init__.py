@@ -1,0 +1,1 @@
+"""Deposit addresses on an EVM chain: a factory can put a wallet there and fetch the money."""

@@ -1,0 +1,1 @@
+"""PayPal: orders that the payer approves, captures, refunds, payouts, statement."""

@@ -1,0 +1,127 @@
+"""Carries out what is stored: claim in a transaction, call outside of any, record in another.
+
+Generic over what is claimed and what a call comes to. A claim holds a lease with an end: where this
+process dies, another finds what was claimed and asks what became of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from messaging import Database, Tx
+from messaging.faults import is_transient, pause
+
+C = TypeVar("C")
+R = TypeVar("R")
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[C, R]):
+    """What is done, as three steps that know nothing of each other."""
+
+    name: str
+    claim: Callable[[Tx, int], Awaitable[Sequence[C]]]
+    """Take at most so many, each for a time; what nobody records comes again."""
+    call: Callable[[C], Awaitable[R]]
+    """Outside of any transaction. Raises for nothing that a provider does."""
+    record: Callable[[Tx, Sequence[tuple[C, R]]], Awaitable[None]]
+    """Write down what the calls came to; the same answer twice changes nothing."""
+
+
+class Executor(Generic[C, R]):
+    """Works at one kind of work; several replicas may do so at once."""
+
+    def __init__(
+        self, database: Database, work: Work[C, R], *, at_once: int = 50, poll_s: float = 0.25
+    ) -> None:
+        """Nothing is claimed yet. At most `at_once` calls are under way."""
+        self._database = database
+        self._work = work
+        self._at_once = at_once
+        self._poll_s = poll_s
+        self._wake = asyncio.Event()
+        self._done: list[tuple[C, R]] = []
+        self._finished = asyncio.Event()
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def step(self) -> int:
+        """Claim once, call each, record all; how many."""
+        async with self._database.transaction() as tx:
+            claimed = await self._work.claim(tx, self._at_once)
+        results = await asyncio.gather(*(self._work.call(one) for one in claimed))
+        if claimed:
+            await self._record(list(zip(claimed, results, strict=True)))
+        return len(claimed)
+
+    async def run(self) -> None:
+        """Work until cancelled: a slow call holds up no other."""
+        recording = asyncio.create_task(self._recording())
+        try:
+            while not recording.done():
+                self._wake.clear()
+                room = self._at_once - len(self._calls)
+                claimed: Sequence[C] = ()
+                if room > 0:
+                    async with self._database.transaction() as tx:
+                        claimed = await self._work.claim(tx, room)
+                for one in claimed:
+                    call = asyncio.create_task(self._carry_out(one))
+                    self._calls.add(call)
+                    call.add_done_callback(self._calls.discard)
+                if not claimed:
+                    await self._rest()
+            await recording
+        finally:
+            for task in (recording, *self._calls):
+                task.cancel()
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), self._poll_s)
+        except TimeoutError:
+            pass
+
+    async def _carry_out(self, one: C) -> None:
+        try:
+            self._done.append((one, await self._work.call(one)))
+        except Exception:
+            # Its lease runs out, and what became of it is asked then.
+            log.exception("call.broken", work=self._work.name)
+        self._finished.set()
+
+    async def _recording(self) -> None:
+        while True:
+            await self._finished.wait()
+            self._finished.clear()
+            done, self._done = self._done, []
+            if done:
+                await self._record(done)
+                self.wake()
+
+    async def _record(self, done: Sequence[tuple[C, R]]) -> None:
+        """Write it down; what cannot be written stands alone in the end and is asked for again."""
+        failures = 0
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    await self._work.record(tx, done)
+                return
+            except Exception as error:
+                failures += 1
+                if is_transient(error):
+                    await pause(failures)
+                    continue
+                if len(done) == 1:
+                    log.exception("record.failed", work=self._work.name)
+                    return
+                for one in done:
+                    await self._record([one])
+                return

@@ -1,0 +1,55 @@
+"""Set money apart for refunds and payouts, send it out of the books, or set it free again."""
+
+from collections.abc import Sequence
+
+from invoiceos_contracts import Event
+from messaging import Received, Tx
+from messaging.failpoints import failpoint
+from reserve_ledger.commands.post_transactions import save_posted, totals_of
+from reserve_ledger.domain.reservation_facts import answer_to
+from reserve_ledger.domain.reservations import FACTS, Decided, Desk, id_of, touched
+from reserve_ledger.store.balances import open_ledgers
+from reserve_ledger.store.chain import lock_heads
+from reserve_ledger.store.reservations import (
+    select_credits,
+    select_reservations,
+    upsert_reservations,
+)
+
+
+async def reserve_funds(tx: Tx, events: Sequence[Received[Event]]) -> None:
+    """Decide each request on the balances the one before it left, under the lock on the chain.
+
+    A request is answered once, however often it comes: reserved, or refused for good.
+    """
+    facts = [(event.fact, event.id) for event in events if isinstance(event.fact, FACTS)]
+    if not facts:
+        return
+    heads = await lock_heads(tx, (fact.tenant_id for fact, _ in facts))
+    known = await select_reservations(tx, [(fact.tenant_id, id_of(fact)) for fact, _ in facts])
+    credit_left = await select_credits(
+        tx,
+        [
+            (fact.tenant_id, payment_id)
+            for fact, _ in facts
+            if (payment_id := getattr(fact, "payment_id", None)) is not None
+        ],
+    )
+    ledgers = await open_ledgers(
+        tx, heads, ((fact.tenant_id, leg) for fact, _ in facts for leg in touched(fact))
+    )
+    before = totals_of(ledgers.values())
+    desk = Desk(known, credit_left, ledgers, tx.new_id)
+    taken = [(desk.take(fact, cause), cause) for fact, cause in facts]
+    decided = [(found, cause) for found, cause in taken if found is not None]
+    if not decided:
+        return
+    latest: dict[tuple[object, object], Decided] = {
+        (found.reservation.tenant_id, found.reservation.id): found for found, _ in decided
+    }
+    await upsert_reservations(tx, [found.reservation for found in latest.values()])
+    failpoint("ledger.reserved")
+    tx.stage((answer_to(found), cause) for found, cause in decided)
+    await save_posted(
+        tx, ledgers, before, [found.posted for found, _ in decided if found.posted is not None]
+    )

@@ -1,0 +1,1 @@
+"""The ledger's SQL: arrays in, rows out, one statement a table and batch."""

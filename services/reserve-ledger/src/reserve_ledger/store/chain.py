@@ -1,0 +1,108 @@
+"""Heads of the tenants' chains, and the transactions they are made of."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from messaging import Tx
+from reserve_ledger.domain.chain import Head, Posted
+from reserve_ledger.store.keys import columns
+
+
+async def lock_heads(tx: Tx, tenants: Iterable[UUID]) -> dict[UUID, Head]:
+    """Lock the tenants' chains, in order, until the transaction ends; makes those that are new.
+
+    The time for what is posted next is read under the lock, not at the transaction's start: so
+    time follows sequence, and the books as of a moment are a prefix of the chain.
+    """
+    rows = await tx.fetch(
+        """
+        insert into ledger_head as h (tenant_id)
+        select tenant_id from unnest($1::uuid[]) as t(tenant_id) order by tenant_id
+        on conflict (tenant_id) do update set sequence = h.sequence
+        returning tenant_id, sequence, encode(hash, 'hex') as hash,
+                  greatest(clock_timestamp(), posted_at) as posted_at
+        """,
+        list(set(tenants)),
+    )
+    return {
+        row["tenant_id"]: Head(row["tenant_id"], row["sequence"], row["hash"], row["posted_at"])
+        for row in rows
+    }
+
+
+async def select_known_causes(tx: Tx, causes: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """Those of these events (each with its tenant) that were posted before."""
+    rows = await tx.fetch(
+        """
+        select t.cause_event_id
+        from unnest($1::uuid[], $2::uuid[]) as c(tenant_id, cause_event_id)
+        join ledger_transaction t using (tenant_id, cause_event_id)
+        """,
+        *columns(causes),
+    )
+    return {row["cause_event_id"] for row in rows}
+
+
+async def insert_transactions(tx: Tx, posted: Sequence[Posted]) -> None:
+    """Enter transactions with all their postings, in the one statement the schema asks for."""
+    lines = [
+        (entry.tenant_id, entry.id, p.sequence, place + 1, leg, p.balances[place], at)
+        for p in posted
+        for entry in (p.entry,)
+        for place, (leg, at) in enumerate(zip(entry.legs, p.address_balances, strict=True))
+    ]
+    await tx.execute(
+        """
+        with entered as (
+            insert into ledger_transaction
+                (tenant_id, id, sequence, template, template_version, cause_event_id, invoice_id,
+                 payment_id, reverses, posted_at, previous_hash, hash, reference, effective_at,
+                 metadata, actor)
+            select tenant_id, id, sequence, template, template_version, cause_event_id, invoice_id,
+                   payment_id, reverses, posted_at, previous_hash, hash, reference, effective_at,
+                   metadata::json, actor
+            from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[],
+                        $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[],
+                        $11::bytea[], $12::bytea[], $13::text[], $14::timestamptz[], $15::text[],
+                        $16::text[])
+                as t(tenant_id, id, sequence, template, template_version, cause_event_id,
+                     invoice_id, payment_id, reverses, posted_at, previous_hash, hash, reference,
+                     effective_at, metadata, actor)
+        )
+        insert into posting
+            (tenant_id, transaction_id, sequence, line, account, asset, amount_minor,
+             balance_minor, address, address_balance_minor)
+        select tenant_id, transaction_id, sequence, line, account, asset, amount_minor,
+               balance_minor, address, address_balance_minor
+        from unnest($17::uuid[], $18::uuid[], $19::bigint[], $20::smallint[], $21::text[],
+                    $22::text[], $23::bigint[], $24::bigint[], $25::text[], $26::bigint[])
+            as p(tenant_id, transaction_id, sequence, line, account, asset, amount_minor,
+                 balance_minor, address, address_balance_minor)
+        """,
+        [p.entry.tenant_id for p in posted],
+        [p.entry.id for p in posted],
+        [p.sequence for p in posted],
+        [p.entry.template.name for p in posted],
+        [p.entry.template.version for p in posted],
+        [p.entry.cause_event_id for p in posted],
+        [p.entry.invoice_id for p in posted],
+        [p.entry.payment_id for p in posted],
+        [p.entry.reverses for p in posted],
+        [p.posted_at for p in posted],
+        [bytes.fromhex(p.previous_hash) for p in posted],
+        [bytes.fromhex(p.hash) for p in posted],
+        [p.entry.reference for p in posted],
+        [p.entry.effective_at for p in posted],
+        [p.entry.metadata for p in posted],
+        [p.entry.actor for p in posted],
+        [line[0] for line in lines],
+        [line[1] for line in lines],
+        [line[2] for line in lines],
+        [line[3] for line in lines],
+        [line[4].account for line in lines],
+        [line[4].asset for line in lines],
+        [line[4].amount_minor for line in lines],
+        [line[5] for line in lines],
+        [line[4].address for line in lines],
+        [line[6] for line in lines],
+    )
