@@ -14,7 +14,7 @@ from reserve_ledger.domain.liabilities import leaf_node
 from reserve_ledger.queries import proofs
 from testkit.service import ServiceUnderTest
 
-SCRIPT = Path(__file__).parents[2] / "docs/examples/python/verify_inclusion.py"
+SCRIPT = Path(__file__).parents[2] / "docs/examples/reserves/verify_inclusion.py"
 HOUR = timedelta(hours=1)
 
 

@@ -176,6 +176,7 @@ _PROOF = {
     "last_page": "Whether nothing follows.",
     "sequence": "Its place: 1, 2, 3 ..., no gap.",
     "hash": "SHA-256, hexadecimal.",
+    "leaf_count": "How many balances the proof is over.",
     "covered": "The reserve covers what circulates, for every asset.",
     "reverses": "The transaction that is undone.",
     "samples": "How many answers the score stands on.",
