@@ -48,7 +48,8 @@ def configure(service: str, level: str) -> None:
     root.handlers = [handler]
     root.setLevel(_number(level))
     # A fresh topic or a broker that is coming up makes these chatty about what they then do right.
-    for noisy in ("aiokafka", "faststream", "uvicorn.access", "asyncio"):
+    # A client of HTTP tells each call, with its address.
+    for noisy in ("aiokafka", "faststream", "uvicorn.access", "asyncio", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, _number(level)))
     logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
 

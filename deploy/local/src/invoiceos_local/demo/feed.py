@@ -58,7 +58,11 @@ class Feed:
         """Stop listening."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._consumer.stop()
+        # aiokafka 0.14 ends its own stop with CancelledError where a fetch waited to be tried again.
+        stop = asyncio.ensure_future(self._consumer.stop())
+        await asyncio.wait({stop})
+        if not stop.cancelled():
+            stop.result()
 
     async def _read(self) -> None:
         async for record in self._consumer:
