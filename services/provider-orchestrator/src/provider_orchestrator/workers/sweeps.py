@@ -176,6 +176,8 @@ async def sweep_deposits(runtime: Runtime) -> None:
     """Sweep every chain that an operator's key was given for."""
     settings: OrchestratorSettings = runtime.settings
     async with asyncio.TaskGroup() as group:
+        # A worker that ends makes its process unready; one with nothing to do waits.
+        group.create_task(asyncio.Event().wait())
         for chain in settings.evm_chains:
             if chain.operator_key_file is not None:
                 operator = Operator.of(key_in(chain.operator_key_file))
