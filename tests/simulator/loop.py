@@ -104,6 +104,15 @@ class SimLoop(asyncio.SelectorEventLoop):
             self._chooser.shuffle(turns)
             self._ready = deque(handle for node in turns for handle in by_node[node])
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        """What is given to a thread is done at once: no seed could decide when it would end."""
+        done = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
     def resume(self, node: Node) -> None:
         """End a pause: everything that came meanwhile happens now."""
         node.paused = False

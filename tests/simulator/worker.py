@@ -6,6 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Loaded by wallet-factory when it first learns; here before the fork, so that no seed pays for it.
+import river.linear_model
+import river.preprocessing
+import river.utils  # noqa: F401
 from tests.simulator.apart import end_with_parent
 from tests.simulator.breaking import BREAKS
 from tests.simulator.database import Databases

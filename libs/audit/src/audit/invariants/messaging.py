@@ -149,7 +149,8 @@ _REQUESTS: Final = (
 )
 
 # Without what a restored database knows only by its topic (runbook restore-from-backup), and
-# without the one history of the reserve statements, which belongs to the platform.
+# without the one history of the reserve statements, which belongs to the platform, and without
+# refusals of rows, which are about an invoice that never was.
 _STATED: Final = everywhere(
     """
     select tenant_id, topic, count(*) as n from {schema}.stream_head h
@@ -157,6 +158,7 @@ _STATED: Final = everywhere(
             select count(*) from {schema}.restored_history f
             where f.topic = h.topic and f.key = h.key and f.kind = 'forgotten')
       and (tenant_id <> '00000000-0000-0000-0000-000000000000' or '{schema}' <> 'reserve_ledger')
+      and topic <> 'invoiceos.bulk-answer.v1'
     group by 1, 2
     """,
     ("gateway", "invoice", "wallet_factory", "ephemeral_manager", "reserve_ledger"),
@@ -187,7 +189,16 @@ _HISTORIES: Final = (
             from ephemeral_manager.ephemeral_wallet group by tenant_id
             union all
             select tenant_id, 'invoiceos.ledger.v1', count(*)
-            from reserve_ledger.ledger_transaction group by tenant_id
+            from (select tenant_id from reserve_ledger.ledger_transaction
+                  union all select tenant_id from reserve_ledger.reservation) t
+            group by tenant_id
+            union all
+            select tenant_id, 'invoiceos.ledger_head.v1', count(distinct tenant_id)
+            from reserve_ledger.published_head group by tenant_id
+            union all
+            select tenant_id, 'invoiceos.bulk.v1', count(*)
+            from ephemeral_manager.bulk_row
+            where state in ('requested', 'ready', 'failed', 'refused') group by tenant_id
         ), stated as (
             {_STATED}
         )

@@ -42,7 +42,9 @@ async def decide_approvals(tx: Tx, verdicts: Sequence[Verdict]) -> list[Asked | 
 
     Whoever repeats what they said gets the same answer. One refusal ends it.
     """
-    return [await _decide(tx, verdict) for verdict in verdicts]
+    decided = [await _decide(tx, verdict) for verdict in verdicts]
+    tx.wake()
+    return decided
 
 
 Waiting = PayoutBatch | Disbursement

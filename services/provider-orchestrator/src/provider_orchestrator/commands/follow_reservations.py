@@ -35,3 +35,4 @@ async def follow_reservations(
         [(before[key], one) for key, one in after.items() if one is not before[key]],
         batches,
     )
+    tx.wake()

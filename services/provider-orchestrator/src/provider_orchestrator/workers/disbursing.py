@@ -19,7 +19,7 @@ from provider_orchestrator.domain.outcomes import Outcome
 from provider_orchestrator.domain.routing import Capabilities
 from provider_orchestrator.providers.adapters import adapters
 from provider_orchestrator.providers.catalogue import catalogue
-from provider_orchestrator.workers.executor import Executor, Work
+from provider_orchestrator.workers.executor import Executor, Work, wake_by
 
 log = structlog.get_logger()
 NOT_CONFIGURED = Answer(Outcome.INFRA, cause="provider_not_configured")
@@ -74,4 +74,6 @@ def _may_repeat(answer: Answer) -> bool:
 
 async def disburse(runtime: Runtime) -> None:
     """Send and ask for ever."""
-    await Executor(runtime.worker, disbursing(adapters(runtime.http), catalogue())).run()
+    executor = Executor(runtime.worker, disbursing(adapters(runtime.http), catalogue()))
+    wake_by(runtime, executor.wake)
+    await executor.run()

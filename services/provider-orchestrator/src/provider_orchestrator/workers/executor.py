@@ -6,17 +6,38 @@ process dies, another finds what was claimed and asks what became of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
 
+from chassis.runtime import Runtime
 from messaging import Database, Tx
 from messaging.faults import is_transient, pause
 
 C = TypeVar("C")
 R = TypeVar("R")
 log = structlog.get_logger()
+IDLE_S = 1.0
+"""Longest sleep between two looks; what another process stored may wait this long."""
+
+
+def wake_by(runtime: Runtime, *wakes: Callable[[], None]) -> None:
+    """Have these called whenever this process has committed something to be done."""
+
+    def look_again(woken: bool) -> None:
+        for wake in wakes if woken else ():
+            wake()
+
+    for database in (runtime.api, runtime.worker):
+        database.on_commit.append(lambda done: look_again(done.woken))
+
+
+async def rest(news: asyncio.Event) -> None:
+    """Until there is news, and no longer than `IDLE_S`."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(news.wait(), IDLE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +56,11 @@ class Work(Generic[C, R]):
 class Executor(Generic[C, R]):
     """Works at one kind of work; several replicas may do so at once."""
 
-    def __init__(
-        self, database: Database, work: Work[C, R], *, at_once: int = 50, poll_s: float = 0.25
-    ) -> None:
+    def __init__(self, database: Database, work: Work[C, R], *, at_once: int = 50) -> None:
         """Nothing is claimed yet. At most `at_once` calls are under way."""
         self._database = database
         self._work = work
         self._at_once = at_once
-        self._poll_s = poll_s
         self._wake = asyncio.Event()
         self._done: list[tuple[C, R]] = []
         self._finished = asyncio.Event()
@@ -77,17 +95,11 @@ class Executor(Generic[C, R]):
                     self._calls.add(call)
                     call.add_done_callback(self._calls.discard)
                 if not claimed:
-                    await self._rest()
+                    await rest(self._wake)
             await recording
         finally:
             for task in (recording, *self._calls):
                 task.cancel()
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), self._poll_s)
-        except TimeoutError:
-            pass
 
     async def _carry_out(self, one: C) -> None:
         try:

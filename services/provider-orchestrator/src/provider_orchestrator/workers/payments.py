@@ -24,7 +24,7 @@ from provider_orchestrator.domain.routing import Capabilities
 from provider_orchestrator.providers.adapters import adapters
 from provider_orchestrator.providers.catalogue import catalogue
 from provider_orchestrator.store.providers import select_health
-from provider_orchestrator.workers.executor import Executor, Work
+from provider_orchestrator.workers.executor import Executor, Work, rest, wake_by
 
 log = structlog.get_logger()
 ANSWERS = Counter(
@@ -127,13 +127,14 @@ def _jitter_ppm() -> int:
 async def collect_payments(runtime: Runtime) -> None:
     """Collect for ever."""
     collector = Collector(runtime.worker, adapters(runtime.http), catalogue())
-    for database in (runtime.api, runtime.worker):
-        database.on_commit.append(lambda done: collector.executor.wake() if done.woken else None)
+    news = asyncio.Event()
+    wake_by(runtime, collector.executor.wake, news.set)
     async with asyncio.TaskGroup() as group:
         group.create_task(collector.executor.run())
         while True:
+            news.clear()
             if not await collector.route():
-                await asyncio.sleep(0.1)
+                await rest(news)
 
 
 async def probe_providers(runtime: Runtime) -> None:
