@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 LOCAL := $(BIN)/python -m invoiceos_local
+# Some machines forbid it; then each process would compile every module anew (a minute of `make test`).
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := contracts libs services deploy/local tests
 
 # One file says that the environment is as the lock file wants it.

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from chassis.bodies import whole
 from chassis.telemetry import Scope
 from gateway.edge.documents import merge
 from gateway.edge.forwarding import Forwarder
@@ -106,7 +107,7 @@ class Pages:
             async with self._forwarder.session.get(
                 f"{base}/openapi.json", timeout=_WAIT
             ) as response:
-                raw = await response.content.read(_DOCUMENT_BYTES_MAX)
+                raw = await whole(response.content, _DOCUMENT_BYTES_MAX)
                 document = json.loads(raw) if response.status == 200 else None
                 return document if isinstance(document, dict) else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):

@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from chassis.bodies import whole
 from provider_orchestrator.domain.adapters import NotAuthentic, ProviderFault
 from provider_orchestrator.domain.outcomes import Outcome
 
@@ -67,8 +68,7 @@ class Certificates:
     async def _fetch(self, url: str) -> x509.Certificate:
         try:
             async with self._session.get(url, timeout=_WAIT, allow_redirects=False) as response:
-                raw, status = await response.content.read(_BYTES_MAX), response.status
-                raw += await response.content.read(_BYTES_MAX)
+                raw, status = await whole(response.content, _BYTES_MAX), response.status
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ProviderFault(Outcome.UNKNOWN, "certificate_not_there") from error
         if 400 <= status < 500:
