@@ -58,7 +58,7 @@ class Feed:
         """Stop listening."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        # aiokafka 0.14 ends its own stop with CancelledError where a fetch waited to be tried again.
+        # aiokafka 0.14 ends its own stop with CancelledError where a fetch is to be tried again.
         stop = asyncio.ensure_future(self._consumer.stop())
         await asyncio.wait({stop})
         if not stop.cancelled():
