@@ -118,6 +118,7 @@ LEDGER = [
         " amount_minor, taken_from, transaction_id, ended_by)"
         " values ({tenant}, {stranger}, 'payout', 'released', 'PATHUSD', 5, '2100',"
         " {stranger}, {stranger})",
+        also=["histories.complete"],
     ),
     of(
         "ledger.running_balances",
@@ -503,11 +504,13 @@ BULK = [
         "bulk.counts_agree",
         a_job("done", "ready"),
         a_row("refused", code="'x'"),
+        also=["histories.complete"],
     ),
     of(
         "bulk.rows_become_invoices",
         a_job("done", "ready"),
         a_row("ready", wallet_id="{stranger}", address="'0x1'"),
+        also=["histories.complete"],
     ),
     of("bulk.orders_go_on", a_job("running", "waiting"), a_row("waiting")),
 ]
