@@ -6,16 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Loaded by wallet-factory when it first learns; here before the fork, so that no seed pays for it.
-import river.linear_model
-import river.preprocessing
-import river.utils  # noqa: F401
 from tests.simulator.apart import end_with_parent
 from tests.simulator.breaking import BREAKS
 from tests.simulator.database import Databases
 from tests.simulator.fates import Plan
 from tests.simulator.shrinking import smaller
 from tests.simulator.simulation import simulate
+
+# What a seed would load at its first need is here before the fork, so that none pays for it.
+import testkit.preloaded  # noqa: F401
 
 KEPT = Path(__file__).parent / "kept"
 """Plans that failed once, made small; they are run for ever."""
