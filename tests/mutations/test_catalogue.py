@@ -2,6 +2,7 @@
 
 import ast
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def test_it_can_be_planted_in_a_product_file_that_stays_readable(mutation: Mutat
     whole = (ROOT / mutation.file).read_text()
     changed = mutation.planted_in(whole)
     assert changed != whole
-    if not mutation.changes_schema:
+    if mutation.file.endswith(".toml"):
+        tomllib.loads(changed)
+    elif not mutation.changes_schema:
         ast.parse(changed)
 
 

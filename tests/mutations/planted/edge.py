@@ -200,8 +200,8 @@ GATEWAY = (
         name="unanswered-write-called-failed",
         sentence="A write that may have happened is called not done.",
         file=f"{_GATEWAY}/edge/forwarding.py",
-        old="                raise _unknown(service) from error",
-        new="                raise _unreachable(service, refused=False) from error",
+        old="            raise _unknown(service) from error",
+        new="            raise _unreachable(service, refused=False) from error",
         suite=f"{_GATEWAY_TESTS}/test_forwarding.py"
         "::test_a_write_without_an_answer_is_not_called_failed",
     ),
