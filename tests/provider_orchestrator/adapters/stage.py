@@ -193,6 +193,11 @@ class Stage:
         del answer
         return str(order.id)
 
+    async def offered(self, order: Order, begun: Answer) -> Answer:
+        """The answer once the payer can act, where that takes the provider a moment."""
+        del order
+        return begun
+
     async def pay(self, answer: Answer) -> None:
         """Do what the payer is asked to do."""
         raise NotImplementedError
