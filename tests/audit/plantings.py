@@ -121,6 +121,14 @@ LEDGER = [
         also=["histories.complete"],
     ),
     of(
+        "ledger.settlements_follow_entries",
+        "insert into reserve_ledger.dispute (tenant_id, id, payment_id, invoice_id, provider,"
+        " asset, amount_minor, outcome, cause_event_id, credit_minor, pending_minor,"
+        " available_minor, short_minor, fee_minor, transaction_id, sequence, template, ended_by)"
+        " values ({tenant}, {stranger}, {stranger}, {stranger}, 'stripe', 'USD', 5, 'won',"
+        " {stranger}, 0, 0, 5, 0, 0, {stranger}, 1, 'x', {stranger})",
+    ),
+    of(
         "ledger.running_balances",
         f"update reserve_ledger.posting set balance_minor = balance_minor + 1 where {OF_PAID}"
         " and account = '1200'",

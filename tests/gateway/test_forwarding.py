@@ -43,6 +43,8 @@ ROUTES = [
 PUBLIC = [
     ("/api/v1/payment-links/abc", "invoice", ""),
     ("/pay/abc", "invoice", ""),
+    ("/pay/with/abc", "provider-orchestrator", ""),
+    ("/pay/back/abc", "provider-orchestrator", ""),
     ("/pay", "invoice", ""),
     ("/api/v1/webhooks/stripe", "provider-orchestrator", ""),
     ("/api/v1/webhooks/paypal", "provider-orchestrator", ""),

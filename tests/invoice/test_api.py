@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from invoiceos_contracts import decode, encode
-from testkit.service import ServiceUnderTest
+from invoiceos_contracts import PLATFORM, decode, encode
+from invoiceos_contracts.provider_v1 import ProviderMethodsDeclared
+from testkit.service import ServiceUnderTest, record_of
 
 Client = Callable[..., httpx.AsyncClient]
 INVOICES = "/api/v1/invoices"
@@ -567,6 +568,59 @@ async def test_the_page_of_a_part_payment_shows_how_far_it_is(
     page = (await client_of(None).get(f"/pay/{token}")).text
     assert '<progress max="1000" value="400">' in page
     assert "4.00 USD of 10.00 USD received" in page and "6.00 USD" in page
+
+
+async def test_the_page_offers_what_providers_really_take(
+    unit: ServiceUnderTest, shop: Any, client_of: Client
+) -> None:
+    payer = client_of(None)
+    invoice = await opened(unit, shop, client_of(shop.tenant))
+    token = invoice["payment_link"].rpartition("/")[2]
+    card = {"provider": "stripe", "rail": "card", "methods": ("card",), "assets": ("EUR", "USD")}
+    wallet = {"provider": "paypal", "rail": "wallet", "methods": ("paypal",), "assets": ("USD",)}
+    others = {"provider": "other", "rail": "x", "methods": ("paypal", "cheque"), "assets": ("JPY",)}
+    await unit.receives(
+        *(declared(version=2, **one) for one in (card, wallet, others)),
+        declared(version=1, **{**card, "methods": ()}),
+    )
+    page = await payer.get(f"/pay/{token}")
+    assert re.findall(r'name="method" value="(\w+)"', page.text) == ["card", "paypal"]
+    assert page.text.count(f'<form method="post" action="/pay/with/{token}">') == 2
+    policy = page.headers["content-security-policy"]
+    assert policy.endswith("form-action 'self' https://*.paypal.test https://*.stripe.test")
+    shown = (await payer.get(f"/api/v1/payment-links/{token}")).json()
+    assert shown["methods"] == ["card", "paypal"]
+    known = await payer.get(f"/pay/{token}?news=back")
+    assert 'role="status"' in known.text
+    for odd in ("<script>", "x", ""):
+        strange = await payer.get(f"/pay/{token}", params={"news": odd})
+        assert strange.status_code == 200 and 'role="status"' not in strange.text
+    evil = {"provider": "stripe", "rail": "card", "methods": ("card",), "assets": ("USD",)}
+    bad = declared(version=3, **evil, pages=("https://x.test; script-src *", "https://ok.test"))
+    gone = declared(version=3, **{**wallet, "methods": ()})
+    tight = declared(version=3, **others, amount_max_minor=1)
+    await unit.receives(bad, gone, tight)
+    page = await payer.get(f"/pay/{token}")
+    assert re.findall(r'name="method" value="(\w+)"', page.text) == ["card"]
+    assert page.headers["content-security-policy"].endswith("form-action 'self' https://ok.test")
+    booking = shop.news.booked(
+        shop.tenant, decode("inv", invoice["id"]), uuid4(), uuid4(), 10_000_000
+    )
+    await unit.receives(booking)
+    paid = await payer.get(f"/pay/{token}?news=back")
+    assert "<form" not in paid.text and 'role="status"' not in paid.text
+    assert "form-action 'none'" in paid.headers["content-security-policy"]
+
+
+def declared(version: int, provider: str, **more: Any) -> Any:
+    told: dict[str, Any] = {
+        "tenant_id": PLATFORM,
+        "provider_id": uuid4(),
+        "provider": provider,
+        "amount_max_minor": 5000,
+        "pages": (f"https://*.{provider}.test",),
+    }
+    return record_of(ProviderMethodsDeclared(**(told | more)), version=version)
 
 
 async def test_style_and_script_have_names_that_change_with_them(

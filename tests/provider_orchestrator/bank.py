@@ -145,6 +145,8 @@ class Bank:
         if webhook.headers.get("signature") != SIGNATURE:
             raise NotAuthentic("wrong")
         event, _, reference = webhook.body.decode().partition(" ")
+        if event == "confirm":
+            return Hint(event, "confirmation", confirm_url=reference)
         return Hint(event, "charge.changed", (reference,))
 
     async def holdings(self) -> Sequence[Holding]:

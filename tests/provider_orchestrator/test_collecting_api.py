@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import httpx
 import pytest
+from aiohttp import web
 from bank import Bank
 from collecting_kit import TENANT, Collecting, an_invoice
 from orchestrator_kit import settings_for
@@ -15,6 +18,7 @@ from test_api import PUBLIC, as_tenant
 from chassis.application import build
 from chassis.auth import TokenReader
 from invoiceos_contracts import encode
+from invoiceos_local.ports import LOOPBACK, free_port
 from messaging import Writer
 from provider_orchestrator.app import service
 from testkit.databases import ServiceDatabase
@@ -40,9 +44,11 @@ async def http(collecting: Collecting) -> AsyncIterator[httpx.AsyncClient]:
     writing = asyncio.create_task(app.state.writer.run())
     transport = httpx.ASGITransport(app)
     headers = as_tenant(TENANT, SCOPES)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://test", headers=headers
-    ) as client:
+    async with (
+        aiohttp.ClientSession() as session,
+        httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client,
+    ):
+        app.state.runtime = SimpleNamespace(http=session)
         yield client
     writing.cancel()
 
@@ -122,6 +128,34 @@ async def test_a_webhook_says_when_to_look_and_nothing_else(
         ("evt_2", "followed"),
     ]
     assert len(await collecting.payments()) == 1
+
+
+async def test_who_sends_is_told_that_we_want_it_and_asks_again_until_then(
+    collecting: Collecting, http: httpx.AsyncClient
+) -> None:
+    statuses, seen = [500, 302, 200], []
+
+    async def confirmed(request: web.Request) -> web.Response:
+        seen.append(request.query_string)
+        return web.Response(status=statuses.pop(0))
+
+    application = web.Application()
+    application.router.add_get("/", confirmed)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, LOOPBACK, port).start()
+    body = f"confirm http://{LOOPBACK}:{port}/?Token=1".encode()
+    forged = await http.post(HOOK, content=body, headers={"signature": "bad"})
+    assert (forged.status_code, seen) == (401, [])
+    answers = [await http.post(HOOK, content=body, headers={"signature": "good"}) for _ in range(3)]
+    assert [one.status_code for one in answers] == [503, 503, 200]
+    assert seen == ["Token=1"] * 3
+    await runner.cleanup()
+    assert (await http.post(HOOK, content=body, headers={"signature": "good"})).status_code == 503
+    assert (await http.head("/api/v1/webhooks/circle")).status_code == 200
+    await collecting.work()
+    assert len(await hooks(collecting)) == 1
 
 
 async def test_who_may_not_collect_is_told_so(http: httpx.AsyncClient) -> None:

@@ -83,12 +83,12 @@ def circle_conforms(answer: httpx.Response, path: str) -> Any:
         if answer.is_success and answer.request.content:
             body = operation["requestBody"]["content"]["application/json"]["schema"]
             _fits(described, body, json.loads(answer.request.content))
-        told = _at(described, operation["responses"][str(answer.status_code)])
+        told = at(described, operation["responses"][str(answer.status_code)])
         _fits(described, told["content"]["application/json"]["schema"], answer.json())
     return answer.json().get("data")
 
 
-def _at(described: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+def at(described: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in part:
         place: Any = described
         for name in part["$ref"].removeprefix("#/").split("/"):
@@ -109,7 +109,8 @@ def _fits(described: dict[str, Any], schema: dict[str, Any], value: Any) -> None
 
 
 @cache
-def _paypal(name: str) -> OpenAPI | None:
+def paypal(name: str) -> OpenAPI | None:
+    """PayPal's description of this name."""
     place = folder()
     if place is None:
         return None
@@ -136,7 +137,7 @@ def _relaxed(part: Any) -> Any:
 
 def conforms(name: str, answer: httpx.Response, *, asked: bool = True) -> Any:
     """The body of an answer of PayPal, once it fits PayPal's description; the request too."""
-    described = _paypal(name)
+    described = paypal(name)
     request = answer.request
     if described is not None:
         path = request.url.path.removeprefix("/paypal")

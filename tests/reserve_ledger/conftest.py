@@ -71,6 +71,7 @@ class Payer:
                 "payment_id": payment_id or Tx.new_id(),
                 "amount": Amount(amount_minor=amount, asset=asset),
                 "invoice_due": Amount(amount_minor=due, asset=due_asset),
+                "held_at": None,
             }
         )
 

@@ -18,6 +18,9 @@ payment_unapplied         excess=9                        1200 9, 2500 -9
 payment_conflicted        amount=9                        1900 9, 2900 -9
 invoice_voided_reclass    applied=100 fee=3               2100 97, 4100 3, 2500 -100
 voided_payment_reverted   amount=9                        2500 9, 1200 -9
+invoice_voided_pending_reclass applied=100              2110 100, 2500 -100
+voided_deposit_reverted   amount=9                        2500 9, 1210 -9
+voided_capture_reverted   amount=9                        2500 9, 1300@provider:psp:clearing -9
 deposit_received          applied=90 excess=10            1210 100, 2110 -90, 2500 -10
 deposit_flushed           amount=100                      1200 100, 1210 -100
 deposit_available         applied=90 fee=1                2110 90, 2100 -89, 4100 -1
@@ -30,12 +33,15 @@ provider_fee_returned     amount=3                        1300@provider:psp:clea
 provider_funds_available  applied=90 fee=1                2110 90, 2100 -89, 4100 -1
 provider_payout_announced amount=50                       1310@provider:psp:transit 50, 1300@provider:psp:clearing -50
 provider_payout_banked    amount=50                       1100 50, 1310@provider:psp:transit -50
+provider_payout_failed    amount=50                       1300@provider:psp:clearing 50, 1310@provider:psp:transit -50
+provider_payout_returned  amount=50                       1300@provider:psp:clearing 50, 1100 -50
 duplicate_captured        amount=90                       1300@provider:psp:clearing 90, 2500 -90
 failover_cost             amount=2                        5500 2, 1300@provider:psp:clearing -2
-chargeback_opened         pending=5 available=60 short=35 2110 5, 2100 60, 5300 35, 1300@provider:psp:clearing -100
-chargeback_opened         pending=0 available=100 short=0 2100 100, 1300@provider:psp:clearing -100
-refund_requested          credit=30 available=70          2500 30, 2100 70, 2400 -100
-refund_requested          credit=0 available=70           2100 70, 2400 -70
+chargeback_opened         credit=10 pending=5 available=60 short=35 2500 10, 2110 5, 2100 60, 5300 35, 1300@provider:psp:clearing -110
+chargeback_opened         credit=0 pending=0 available=100 short=0 2100 100, 1300@provider:psp:clearing -100
+chargeback_fee            amount=15                       5100 15, 1300@provider:psp:clearing -15
+refund_requested          credit=30 pending=20 available=70 2500 30, 2110 20, 2100 70, 2400 -120
+refund_requested          credit=0 pending=0 available=70 2100 70, 2400 -70
 refund_paid_on_chain      amount=70                       2400 70, 1200 -70
 refund_paid_by_provider   amount=70                       2400 70, 1300@provider:psp:clearing -70
 payout_requested          amount=70                       2100 70, 2300 -70
@@ -51,6 +57,7 @@ token_burned              amount=50                       2600 50, 1100 -50
 custody_minted            amount=50                       1110 50, 2600 -50
 custody_burned            amount=50                       2600 50, 1110 -50
 """
+LATEST = {"chargeback_opened": 2, "refund_requested": 2}
 NAMES = {"provider": "psp", "invoice": "inv_1", "payee": "shop"}
 ROWS = [re.split(r"\s{2,}|(?<=[0-9]) +(?=[0-9]{4}[ @])", row) for row in GOLDEN.strip().split("\n")]
 
@@ -67,7 +74,7 @@ def test_a_template_posts_what_its_golden_row_says(row: list[str]) -> None:
         for leg in legs
     ]
     assert ", ".join(shown) == row[-1]
-    assert template == Template(name, 1)
+    assert template == Template(name, LATEST.get(name, 1))
     assert is_balanced(legs)
 
 
@@ -100,7 +107,8 @@ def test_every_template_has_a_golden_row() -> None:
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_every_template_balances_whatever_it_is_filled_with(data: st.DataObject) -> None:
-    template = data.draw(st.sampled_from(sorted(catalogue().values(), key=lambda t: str(t.id))))
+    names = sorted({template.name for template in catalogue()})
+    template = latest(data.draw(st.sampled_from(names)))
     amounts = {name: data.draw(st.integers(1, 10**15)) for name in sorted(template.variables)}
     assets = dict.fromkeys(template.assets, "USD")
     _, legs = fill(

@@ -57,7 +57,8 @@ def _flavour() -> str:
     return f"{sys.platform}-{platform.machine().lower()}"
 
 
-def _go() -> Path:
+def go() -> Path:
+    """The Go of this machine, else one from a wheel; raises `Unavailable`."""
     found = shutil.which("go")
     if found:
         return Path(found)
@@ -70,7 +71,7 @@ def _build_toxiproxy(target: Path) -> None:
     module = f"github.com/Shopify/toxiproxy/v2/cmd/server@v{TOXIPROXY_VERSION}"
     environment = {**os.environ, "GOBIN": str(target), "CGO_ENABLED": "0"}
     done = subprocess.run(
-        [str(_go()), "install", module],
+        [str(go()), "install", module],
         env=environment,
         capture_output=True,
         text=True,

@@ -31,6 +31,27 @@ class ProviderHealthChanged(Event):
     at: Moment
 
 
+class ProviderMethodsDeclared(Event):
+    """How payers can pay through a provider on a rail, as it is configured now."""
+
+    TYPE: ClassVar[str] = "invoiceos.provider.methods_declared.v1"
+    TOPIC: ClassVar[str] = "invoiceos.provider.v1"
+    OWNER: ClassVar[str] = "provider-orchestrator"
+    KEY: ClassVar[tuple[str, str]] = ("provider_id", "prv")
+
+    provider_id: UUID
+    provider: str
+    rail: str
+    methods: tuple[str, ...]
+    """card, paypal; more may come. Empty where it is no longer configured."""
+    assets: tuple[AssetCode, ...]
+    """In which it takes payments."""
+    amount_max_minor: int
+    """The most that one payment may be, in minor units of its asset."""
+    pages: tuple[str, ...]
+    """Where its own pages are, as sources of a content security policy; payers are sent there."""
+
+
 class WalletBalanceObserved(Event):
     """What a wallet held at a final block, every deposit up to that block having been announced."""
 

@@ -441,9 +441,9 @@ RESERVE_LEDGER = (
         name="reversal-not-exact",
         sentence="A payment that was taken back leaves its fee in the books.",
         file=f"{_LEDGER}/domain/books.py",
-        old="            legs = templates.reversal(templates.payment(before.split)[1])",
+        old="            legs = templates.reversal(templates.payment(before.split, before.place)[1])",
         new="            split = replace(before.split, fee_minor=0)\n"
-        "            legs = templates.reversal(templates.payment(split)[1])",
+        "            legs = templates.reversal(templates.payment(split, before.place)[1])",
         suite=f"{_LEDGER_TESTS}/test_subscribers.py"
         "::test_a_reverted_payment_is_reversed_exactly_and_may_succeed_again",
     ),

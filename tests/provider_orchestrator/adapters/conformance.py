@@ -31,7 +31,7 @@ class Conformance:
 
     async def paid(self, stage: Stage, **more: Any) -> tuple[Order, Answer]:
         order = stage.order(**more)
-        begun = await stage.adapter.send(order)
+        begun = await stage.offered(order, await stage.adapter.send(order))
         assert begun.status is Status.REQUIRES_ACTION, begun
         order = named(order, begun)
         await stage.pay(begun)
@@ -46,11 +46,14 @@ class Conformance:
 
     async def test_a_payment_is_asked_for_paid_and_found(self, stage: Stage) -> None:
         order = stage.order()
-        begun = await stage.adapter.send(order)
+        begun = await stage.offered(order, await stage.adapter.send(order))
         assert (begun.outcome, begun.status) == (Outcome.OK, Status.REQUIRES_ACTION)
         assert begun.action is not None
         if begun.action.kind is ActionKind.REDIRECT:
             assert begun.action.url
+        else:
+            assert begun.action.address
+            assert begun.action.chain
         waiting = await stage.adapter.find(named(order, begun))
         assert waiting.status is Status.REQUIRES_ACTION
         assert self.captured(stage, order, begun) == 0
@@ -69,7 +72,7 @@ class Conformance:
         order = stage.order()
         first, second = [await stage.adapter.send(order) for _ in range(2)]
         assert first.provider_reference == second.provider_reference
-        await stage.pay(second)
+        await stage.pay(await stage.offered(order, second))
         done = await finish(stage, named(order, first))
         assert done.status is Status.SUCCEEDED
         await stage.adapter.send(named(order, first))
@@ -124,6 +127,7 @@ class Conformance:
         if found.status is None:
             assert found.outcome is Outcome.UNKNOWN
             found = await stage.adapter.find(order)
+        found = await stage.offered(order, found)
         assert found.status is Status.REQUIRES_ACTION
         await stage.pay(found)
         done = await finish(stage, named(order, found))
@@ -158,7 +162,7 @@ class Conformance:
         assert not_yet.status in (None, Status.NOT_FOUND)
         await asyncio.sleep(0.5)
         stage.sandbox.no_faults()
-        found = await stage.adapter.send(order)
+        found = await stage.offered(order, await stage.adapter.send(order))
         assert found.status is Status.REQUIRES_ACTION
 
     async def test_a_provider_that_is_away_is_unknown_and_nothing_is_proved(
@@ -283,6 +287,6 @@ class Conformance:
             with pytest.raises(NotAuthentic):
                 await listening.hint(one)
         if stage.old_after_s:
-            stage.sandbox.advance(stage.old_after_s)
+            await asyncio.to_thread(stage.sandbox.advance, stage.old_after_s)
             with pytest.raises(NotAuthentic):
                 await listening.hint(webhook)

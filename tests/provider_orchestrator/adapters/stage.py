@@ -25,9 +25,9 @@ from provider_sandbox.server import server
 
 
 class Sandbox:
-    """One for all tests of a process; its clock stands and only goes on."""
+    """One for all tests of a process; its clock stands and only goes on, or is everybody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, standing: bool = True) -> None:
         self.url = f"http://{LOOPBACK}:{free_port()}"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         world = World(Store(":memory:"), discover(), seed=1, public_url=self.url)
@@ -37,6 +37,8 @@ class Sandbox:
         while not self._server.started:
             assert self._thread.is_alive()
             time.sleep(0.002)
+        if not standing:
+            return
         self.ok("PUT", "/sandbox/clock", json={"mode": "standing", "now": "2030-01-01T00:00:00Z"})
         self._now = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -192,6 +194,11 @@ class Stage:
         """Under which the sandbox's truth has an order."""
         del answer
         return str(order.id)
+
+    async def offered(self, order: Order, begun: Answer) -> Answer:
+        """The answer once the payer can act, where that takes the provider a moment."""
+        del order
+        return begun
 
     async def pay(self, answer: Answer) -> None:
         """Do what the payer is asked to do."""

@@ -54,6 +54,8 @@ class Surroundings:
     infrastructure: Infrastructure
     secrets: StackSecrets
     ports: Mapping[str, int]
+    sandbox_url: str = ""
+    """Of what plays the payment providers; empty where nothing does."""
 
     def url(self, service: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[service]}"
@@ -204,6 +206,21 @@ def _provider_orchestrator(around: Surroundings) -> dict[str, str]:
         **_tempo(),
         "INVOICEOS_TEMPO_RPC_URL": around.infrastructure.tempo_rpc_url,
         "INVOICEOS_TEMPO_WS_URL": around.infrastructure.tempo_ws_url,
+        "INVOICEOS_PUBLIC_URL": around.url(GATEWAY) if GATEWAY in around.ports else "",
+        **(_played(around.sandbox_url) if around.sandbox_url else {}),
+    }
+
+
+def _played(sandbox_url: str) -> dict[str, str]:
+    """Stripe and PayPal, as the sandbox plays them."""
+    return {
+        "INVOICEOS_STRIPE_SECRET_KEY": "sk_test_local",
+        "INVOICEOS_STRIPE_URL": f"{sandbox_url}/stripe",
+        "INVOICEOS_STRIPE_PAGES": sandbox_url,
+        "INVOICEOS_PAYPAL_CLIENT_ID": "sandbox-client",
+        "INVOICEOS_PAYPAL_CLIENT_SECRET": "sandbox-secret",
+        "INVOICEOS_PAYPAL_URL": f"{sandbox_url}/paypal",
+        "INVOICEOS_PAYPAL_PAGES": sandbox_url,
     }
 
 

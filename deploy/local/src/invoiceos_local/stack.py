@@ -115,12 +115,13 @@ class Stack:
             then={"postgres": self._prepare_databases, "kafka": self._create_topics},
         )
         wishes = self._plan.ports
+        self._beside = {name: free_port(wishes.get(name)) for name in self._plan.beside}
         self._around = Surroundings(
             Infrastructure(),
             StackSecrets.of(folder),
             {name: free_port(wishes.get(name)) for name in self._plan.services},
+            sandbox_url=self._url(SANDBOX) if SANDBOX in self._beside else "",
         )
-        self._beside = {name: free_port(wishes.get(name)) for name in self._plan.beside}
         self._services: dict[str, _Service] = {}
         self._left_dead: set[str] = set()
         self._lock = threading.RLock()
@@ -167,7 +168,7 @@ class Stack:
         """Returns when every service is ready; ends everything when one is not."""
         try:
             found = self._running.start(self._plan.needs)
-            self._around = Surroundings(found, self._around.secrets, self._around.ports)
+            self._around = replace(self._around, infrastructure=found)
             self._start_services()
         except BaseException:
             self.stop()
@@ -290,7 +291,7 @@ class Stack:
     def _administer(self, found: Infrastructure, name: str, *arguments: str) -> None:
         if not self._plan.services:
             return
-        around = Surroundings(found, self._around.secrets, self._around.ports)
+        around = replace(self._around, infrastructure=found)
         environment = _inherited() | administration_environment(around)
         self._processes.run(name, Command(self.command(*arguments), environment))
 

@@ -20,7 +20,12 @@ from pydantic import BaseModel
 from invoiceos_contracts.base import Event
 from invoiceos_contracts.ledger_v1 import ReserveComparison, ReserveStated, TransactionPosted
 
-PLAIN = frozenset({"invoice_paid", "invoice_overpaid", "payment_unapplied", "payment_conflicted"})
+PLAIN = frozenset(
+    {
+        *("invoice_paid", "invoice_overpaid", "payment_unapplied", "payment_conflicted"),
+        "deposit_received",
+    }
+)
 """Templates whose transactions say everything that is hashed in their event."""
 _CLASSES = {"1": "reserve", "2": "circulation", "4": "own", "5": "own"}
 Totals = dict[tuple[str, str], int]

@@ -2,7 +2,8 @@
 
 from chassis.runtime import Runtime, Service
 from provider_orchestrator.api import ROUTERS
-from provider_orchestrator.providers.catalogue import chains
+from provider_orchestrator.commands.declare_methods import declare_methods
+from provider_orchestrator.providers.catalogue import catalogue, chains
 from provider_orchestrator.settings import OrchestratorSettings
 from provider_orchestrator.store.providers import insert_health
 from provider_orchestrator.store.traced import TRACED
@@ -11,9 +12,10 @@ from provider_orchestrator.workers import WORKERS
 
 
 async def prepare(runtime: Runtime) -> None:
-    """Chains are watched from the first moment on, before anything was observed."""
+    """Chains are watched from the first moment on, and what can be paid with is said."""
     async with runtime.worker.transaction() as tx:
         await insert_health(tx, [chain.key for chain in chains(runtime.settings)])
+        await declare_methods(tx, catalogue())
 
 
 service = Service(

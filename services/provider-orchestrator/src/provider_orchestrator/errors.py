@@ -187,6 +187,30 @@ class PaymentUnderWay(Refusal):
     title = "Another payment of this invoice is under way"
 
 
+class PaymentLinkNotFound(Refusal):
+    """No such link, or one that is no longer good."""
+
+    code = "payment_link_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such payment link"
+
+
+class MethodNotOffered(Refusal):
+    """Nobody here takes that for this invoice."""
+
+    code = "method_not_offered"
+    kind = Kind.CONFLICT
+    title = "This invoice cannot be paid in this way"
+
+
+class TooManyTries(Refusal):
+    """A link is for paying, not for making work."""
+
+    code = "too_many_tries"
+    kind = Kind.TOO_MANY
+    title = "Paying this invoice was begun too often today"
+
+
 class IntentNotFound(Refusal):
     """No such intent, or another tenant's."""
 

@@ -81,6 +81,8 @@ class EvmChain(BaseModel):
 class OrchestratorSettings(Settings):
     """Settings of the chains we watch and of their health."""
 
+    public_url: str = "http://127.0.0.1:8080"
+    """Where payers reach the platform: providers send them back there."""
     tempo_rpc_url: str
     """JSON-RPC over HTTP of a node that is ours, or of several behind one address.
 

@@ -6,6 +6,7 @@ from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDestroying
 from invoiceos_contracts.invoice_v1 import (
     InvoiceClosed,
     InvoiceEvent,
+    InvoiceExpired,
     InvoiceIssued,
     InvoiceLatePayment,
     InvoiceOverpaid,
@@ -48,6 +49,7 @@ async def on_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDestroying])
     InvoiceOverpaid,
     InvoicePaymentReversed,
     InvoiceLatePayment,
+    InvoiceExpired,
 )
 async def on_invoice(tx: Tx, events: Batch[InvoiceEvent]) -> None:
     await follow_invoices(tx, events)

@@ -14,13 +14,20 @@ from reserve_ledger.commands.import_statements import import_pages
 from reserve_ledger.commands.note_references import note_references
 from reserve_ledger.commands.observe_sources import observe_sources
 from reserve_ledger.commands.reserve_funds import reserve_funds
-from reserve_ledger.domain.reservations import FACTS
+from reserve_ledger.commands.settle_payments import settle_payments
+from reserve_ledger.domain import reservations, settling
+
+CAME = (PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided)
 
 
-@consumes(PaymentSucceeded, PaymentReverted, PaymentConflicted, InvoiceVoided, *FACTS)
+@consumes(*CAME, *settling.FACTS, *reservations.FACTS)
 async def on_money_moved(tx: Tx, events: Batch[Event]) -> None:
-    """Book what came, then set apart what is asked for: what came in one poll is there for it."""
-    await book_payments(tx, [event for event in events if not isinstance(event.fact, FACTS)])
+    """Book what came, what became of it, then set apart what is asked for.
+
+    What came in one poll is there for what is asked for in it.
+    """
+    await book_payments(tx, [event for event in events if isinstance(event.fact, CAME)])
+    await settle_payments(tx, events)
     await reserve_funds(tx, events)
     await note_references(tx, events)
 

@@ -7,6 +7,7 @@ with 4 and 5 the platform's own; 6000 is the bridge between assets.
 from typing import Final
 
 from audit.invariant import Invariant
+from audit.invariants.ledger_explained import EXPLAINED
 
 # The canonical form of a transaction, as reserve_ledger.domain.chain makes it, made again in SQL:
 # keys sorted, no spaces; each part of a hash is preceded by its length in eight bytes.
@@ -40,45 +41,6 @@ cross join lateral (
         || '","tenant_id":"' || t.tenant_id || '"}', 'UTF8') as body) b
 where t.hash <> sha256(int8send(32) || t.previous_hash
                        || int8send(octet_length(b.body)) || b.body)
-"""
-
-# What each account holds if bookings and reservations are all there is: payments are the one source
-# of money, refunds and payouts the one way out.
-_EXPLAINED: Final = """
-with expected as (
-    select b.tenant_id, b.asset, v.account, sum(v.minor) as minor
-    from reserve_ledger.payment_booking b
-    cross join lateral (values
-        ('1200', case b.state when 'booked' then b.amount_minor else 0 end),
-        ('1900', case b.state when 'suspense' then b.amount_minor else 0 end),
-        ('2100', case when b.state = 'booked' and not b.reclassed
-                      then b.fee_minor - b.applied_minor else 0 end),
-        ('2500', case when b.state <> 'booked' then 0
-                      when b.reclassed then -b.amount_minor
-                      else b.applied_minor - b.amount_minor end),
-        ('2900', case b.state when 'suspense' then -b.amount_minor else 0 end),
-        ('4100', case when b.state = 'booked' and not b.reclassed
-                      then -b.fee_minor else 0 end)) as v(account, minor)
-    group by b.tenant_id, b.asset, v.account
-    union all
-    select r.tenant_id, r.asset, v.account, sum(v.minor)
-    from reserve_ledger.reservation r
-    cross join lateral (values
-        (r.taken_from::text,
-         case when r.state in ('reserved', 'settled') then r.amount_minor else 0 end),
-        (case r.purpose when 'refund' then '2400' else '2300' end,
-         case r.state when 'reserved' then -r.amount_minor else 0 end),
-        (coalesce(r.paid_from::text, '1200'),
-         case r.state when 'settled' then -r.amount_minor else 0 end)) as v(account, minor)
-    group by r.tenant_id, r.asset, v.account
-), explained as (
-    select tenant_id, asset, account, sum(minor) as minor
-    from expected group by tenant_id, asset, account
-)
-select tenant_id, account, asset, e.minor as expected_minor,
-       a.debit_minor - a.credit_minor as kept_minor
-from explained e full join reserve_ledger.account_balance a using (tenant_id, account, asset)
-where coalesce(e.minor, 0) <> coalesce(a.debit_minor - a.credit_minor, 0)
 """
 
 _ENTRIES: Final = (
@@ -233,16 +195,20 @@ _BOOKINGS: Final = (
         with entered as (
             select tenant_id, payment_id,
                    count(*) filter (where template in ('invoice_paid', 'invoice_overpaid',
-                                                       'payment_unapplied')) as booked,
+                                                       'payment_unapplied', 'deposit_received',
+                                                       'provider_captured')) as booked,
                    count(*) filter (where template = 'payment_conflicted') as held,
                    count(*) filter (where template = 'suspense_released') as released,
                    count(*) filter (where template in ('payment_reverted',
-                                                       'voided_payment_reverted')) as reversed
+                                                       'voided_payment_reverted',
+                                                       'voided_deposit_reverted',
+                                                       'voided_capture_reverted')) as reversed
             from reserve_ledger.ledger_transaction
             where payment_id is not null
               and template in ('invoice_paid', 'invoice_overpaid', 'payment_unapplied',
-                               'payment_conflicted', 'suspense_released', 'payment_reverted',
-                               'voided_payment_reverted')
+                               'deposit_received', 'provider_captured', 'payment_conflicted',
+                               'suspense_released', 'payment_reverted', 'voided_payment_reverted',
+                               'voided_deposit_reverted', 'voided_capture_reverted')
             group by tenant_id, payment_id
         )
         select tenant_id, payment_id, b.state, b.generation, e.booked, e.held, e.released,
@@ -280,17 +246,17 @@ _BOOKINGS: Final = (
             on t.tenant_id = r.tenant_id and t.id = r.reverses
         join reserve_ledger.posting p
             on p.tenant_id = r.tenant_id and p.sequence in (t.sequence, r.sequence)
-        -- What a void had made the payer's own leaves from there: only the treasury is compared.
-        where r.template <> 'voided_payment_reverted' or p.account = '1200'
+        -- What a void had made the payer's own leaves from there: only what is held is compared.
+        where r.template not like 'voided%%' or p.account like '1%%'
         group by r.tenant_id, r.id, r.reverses, p.account, p.asset
         having sum(p.amount_minor) <> 0
         """,
     ),
     Invariant(
         "ledger.balances_explained",
-        "Every balance is explained by the payments that are booked and by what was set apart of "
-        "them for refunds and payouts, to the unit.",
-        _EXPLAINED,
+        "Every balance is explained by the payments that are booked, by what became of them and by "
+        "what was set apart of them, to the unit.",
+        EXPLAINED,
         "I25",
     ),
     Invariant(

@@ -37,4 +37,35 @@ LEDGER_ACCOUNTS: Final = (
         """,
         "I13",
     ),
+    Invariant(
+        "ledger.settlements_follow_entries",
+        "A payment that is cleared was said to be, what was taken of its pending part is what "
+        "refunds and chargebacks took, and a chargeback has its transaction.",
+        """
+        with taken as (
+            select tenant_id, payment_id, sum(minor) as minor from (
+                select tenant_id, payment_id, amount_minor as minor from reserve_ledger.reservation
+                where taken_from = '2110' and state in ('reserved', 'settled')
+                union all
+                select tenant_id, payment_id, pending_minor from reserve_ledger.dispute
+                where transaction_id is not null and ended_by is null) t
+            group by tenant_id, payment_id
+        )
+        select b.tenant_id, b.payment_id, b.taken_minor, t.minor
+        from reserve_ledger.payment_booking b left join taken t using (tenant_id, payment_id)
+        where b.state = 'booked' and b.taken_minor <> coalesce(t.minor, 0)
+           or b.cleared and not exists (
+                select from reserve_ledger.payment_cleared c
+                where c.tenant_id = b.tenant_id and c.payment_id = b.payment_id)
+        union all
+        select d.tenant_id, d.id, d.amount_minor, null from reserve_ledger.dispute d
+        left join reserve_ledger.ledger_transaction t
+            on t.tenant_id = d.tenant_id and t.id = d.transaction_id
+        left join reserve_ledger.ledger_transaction e
+            on e.tenant_id = d.tenant_id and e.id = d.ended_by
+        where d.transaction_id is not null and t.template is distinct from 'chargeback_opened'
+           or d.ended_by is not null and e.reverses is distinct from d.transaction_id
+        """,
+        "I13",
+    ),
 )

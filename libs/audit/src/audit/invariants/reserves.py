@@ -16,11 +16,12 @@ RESERVES: Final = (
     ),
     Invariant(
         "reserve.booked_is_the_sum",
-        "What payments put into the books is the sum of the payments that are in them.",
+        "What payments put into the books of chains is the sum of those payments.",
         """
         with summed as (
             select asset, sum(amount_minor) as minor from reserve_ledger.payment_booking
-            where state in ('booked', 'suspense') group by asset
+            where state = 'suspense' or state = 'booked' and held_at <> 'clearing'
+            group by asset
         )
         select asset, s.minor as summed_minor, b.booked_minor
         from summed s full join reserve_ledger.reserve_booked b using (asset)

@@ -67,6 +67,8 @@ def _table() -> Iterator[Route]:
     yield Route(BULK, "ephemeral-manager", body_bytes_max=BULK_BYTES_MAX)
     yield Route("/api/v1/payment-links", "invoice", public=True)
     yield Route("/pay", "invoice", public=True)
+    yield Route("/pay/with", "provider-orchestrator", public=True)
+    yield Route("/pay/back", "provider-orchestrator", public=True)
     yield Route("/api/v1/webhooks/circle", "provider-orchestrator", public=True)
     for provider in ("stripe", "paypal"):
         path = f"/api/v1/webhooks/{provider}"

@@ -42,10 +42,12 @@ from invoice.commands.edit_drafts import EditDraft, edit_drafts
 from invoice.commands.issue_invoices import IssueInvoice, issue_invoices
 from invoice.commands.put_issuer_profiles import PutIssuerProfile, put_issuer_profiles
 from invoice.commands.void_invoices import VoidInvoice, void_invoices
+from invoice.domain import facts
 from invoice.domain.links import read_token
 from invoice.domain.states import Invoice
 from invoice.domain.totals import work_out
 from invoice.errors import PaymentLinkNotFound
+from invoice.store.methods import methods_for
 from invoice.store.parties import Customer, Profile
 from invoiceos_contracts.base import DocumentStatus, SettlementStatus, TimelinessStatus
 from invoiceos_contracts.ids import CustomerId, InvoiceId
@@ -306,31 +308,37 @@ async def _held(request: Request, caller: Caller, given: Response) -> Response:
 # -- for payers, without a token ---------------------------------------------------------------
 
 
-async def _instructions(request: Request, token: str) -> PaymentInstructions:
+async def _instructions(request: Request, token: str) -> tuple[PaymentInstructions, set[str]]:
+    """How to pay, and where the pages of providers are that lead there."""
     link = read_token(token)
     if link is None:
         raise PaymentLinkNotFound
     database: Database = request.app.state.api_database
     async with database.transaction([link.tenant_id]) as tx:
-        return PaymentInstructions.of(await queries.invoice_by_link(tx, link))
+        invoice = await queries.invoice_by_link(tx, link)
+        due = facts.due(invoice)
+        ways = await methods_for(tx, due.asset, due.amount_minor)
+    shown = PaymentInstructions.of(invoice, ways)
+    return shown, set().union(*(ways[name] for name in shown.methods))
 
 
 @router.get("/api/v1/payment-links/{token}", response_model=PaymentInstructions)
 async def get_payment_link(token: str, request: Request, response: Response) -> PaymentInstructions:
     """How to pay the invoice of a link; the link itself is the permission."""
-    found = await _instructions(request, token)
+    found, _ = await _instructions(request, token)
     response.headers.update(pay_page.HEADERS)
     return found
 
 
 @router.get("/pay/{token}", include_in_schema=False)
-async def get_pay_page(token: str, request: Request) -> HTMLResponse:
-    """The same as a page for people."""
+async def get_pay_page(token: str, request: Request, news: str = "") -> HTMLResponse:
+    """The same as a page for people; `news` is a word of our own for who was sent here."""
     try:
-        found = await _instructions(request, token)
+        found, pages = await _instructions(request, token)
     except PaymentLinkNotFound:
         return HTMLResponse(pay_page.missing_page(), 404, pay_page.HEADERS)
-    return HTMLResponse(pay_page.page(found, token), headers=pay_page.HEADERS)
+    headers = pay_page.headers_for(pages) if found.methods else pay_page.HEADERS
+    return HTMLResponse(pay_page.page(found, token, news), headers=headers)
 
 
 @router.get("/api/v1/payment-links/{token}/state", response_model=PaymentLinkState)
@@ -338,7 +346,7 @@ async def get_payment_link_state(
     token: str, request: Request, response: Response
 ) -> PaymentLinkState:
     """A word that changes when the page of the link does: cheap to ask for every few seconds."""
-    found = await _instructions(request, token)
+    found, _ = await _instructions(request, token)
     response.headers.update(pay_page.HEADERS)
     return PaymentLinkState(state=pay_page.state_of(found), payable=found.payable)
 

@@ -1,7 +1,8 @@
 """What the holder of a payment link sees: as data, and as a page that works without scripts."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from types import SimpleNamespace
@@ -20,11 +21,12 @@ from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.invoice_v1 import InvoiceStatus
 from money import Money, asset
 
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action "
+)
 HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": f"{_POLICY}'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -32,6 +34,19 @@ HEADERS: Mapping[str, str] = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 """Of every answer to a holder of a link."""
+_SOURCE = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:[0-9]{1,5})?")
+METHODS = {"card": "Pay by card", "paypal": "Pay with PayPal"}
+"""The ways that a page knows to offer, in their order, and what their buttons say."""
+NEWS = {
+    "back": "If you have paid, this page says so as soon as it is confirmed.",
+    "failed": "The payment could not be begun. Nothing was taken. You can try again.",
+    "slow": "This takes longer than usual. Press the button again in a moment: you pay once.",
+    "payment_under_way": "A payment of this invoice is being confirmed. Do not pay again.",
+    "method_not_offered": "This invoice cannot be paid in that way.",
+    "invoice_not_payable": "This invoice takes no payment now.",
+    "too_many_tries": "This was begun too often today. Send the money to the address, or wait.",
+}
+"""What somebody who was sent here is told, by the word in the address."""
 REFRESH_S = 20
 """How often the page looks for news in a browser without scripts."""
 _MEDIA = {"css": "text/css", "js": "text/javascript"}
@@ -63,10 +78,12 @@ class PaymentInstructions(View):
     address: str
     memo: str | None
     accepted_assets: Sequence[AssetCode]
+    methods: Sequence[str]
+    """Other ways to pay what is due, on a provider's page: card, paypal; more may come."""
 
     @classmethod
-    def of(cls, invoice: Invoice) -> Self:
-        """Instructions for an invoice that has been issued."""
+    def of(cls, invoice: Invoice, methods: Iterable[str] = ()) -> Self:
+        """Instructions for an invoice that has been issued, which can be paid in these ways too."""
         wallet, parties = invoice.wallet, invoice.parties
         assert wallet is not None
         assert parties is not None
@@ -89,6 +106,7 @@ class PaymentInstructions(View):
             address=wallet.address,
             memo=wallet.memo,
             accepted_assets=wallet.accepted_assets,
+            methods=[name for name in METHODS if name in methods] if _is_payable(invoice) else [],
         )
 
 
@@ -111,11 +129,17 @@ def _is_payable(invoice: Invoice) -> bool:
 
 def state_of(shown: PaymentInstructions) -> str:
     """A word that changes whenever the page would look different."""
-    standing = (shown.status, shown.label, shown.payable, shown.received, shown.due)
+    standing = (shown.status, shown.label, shown.payable, shown.received, shown.due, shown.methods)
     return hashlib.sha256(f"{standing} {shown.expires_at}".encode()).hexdigest()[:16]
 
 
-def page(shown: PaymentInstructions, token: str) -> str:
+def headers_for(pages: Iterable[str]) -> dict[str, str]:
+    """Of a page whose forms lead to us, and from us to these pages of providers."""
+    known = sorted(one for one in pages if _SOURCE.fullmatch(one))
+    return {**HEADERS, "Content-Security-Policy": " ".join([f"{_POLICY}'self'", *known])}
+
+
+def page(shown: PaymentInstructions, token: str, news: str = "") -> str:
     """The page, in HTML; the address appears only while money is asked for."""
     return _rendered(
         "invoice.html",
@@ -124,6 +148,9 @@ def page(shown: PaymentInstructions, token: str) -> str:
         state=state_of(shown),
         refresh_s=REFRESH_S if shown.payable else 0,
         shown=shown,
+        pay_with=f"/pay/with/{token}",
+        buttons=[(name, METHODS[name]) for name in shown.methods],
+        news=NEWS.get(news) if shown.payable else None,
         qr=_qr(shown.address) if shown.payable and shown.chain_id is not None else None,
         total=_text(shown.total),
         received=_text(shown.received),

@@ -2,6 +2,7 @@
 
 from provider_orchestrator.api import (
     intents,
+    payment_links,
     payments,
     payouts,
     providers,
@@ -12,6 +13,7 @@ from provider_orchestrator.api import (
 
 ROUTERS = (
     intents.router,
+    payment_links.router,
     payments.router,
     refunds.router,
     payouts.router,

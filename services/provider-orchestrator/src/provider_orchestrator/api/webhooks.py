@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import aiohttp
 from fastapi import APIRouter, Depends, Request, Response
 
 from messaging import Answer, Writer
@@ -18,6 +19,7 @@ from provider_orchestrator.store.webhooks import Delivered
 # Providers send what they like, so their bodies are not read before the signature was.
 router = APIRouter()
 _KEPT_HEADERS_MAX = 100
+_WAIT = aiohttp.ClientTimeout(total=5)
 
 
 def known_adapters(request: Request) -> dict[str, Adapter]:
@@ -44,6 +46,8 @@ async def _take(name: str, request: Request, known: dict[str, Adapter]) -> Respo
         raise WebhookNotAuthentic from error
     except ProviderFault as error:
         raise ProviderUnreachable from error
+    if hint.confirm_url is not None:
+        await _confirm(request.app.state.runtime.http, hint.confirm_url)
     delivered = Delivered(name, webhook, hint)
     writer: Writer = request.app.state.writer
     await writer.submit(
@@ -53,6 +57,20 @@ async def _take(name: str, request: Request, known: dict[str, Adapter]) -> Respo
         answer=lambda _: Answer(200, b"", {}),
     )
     return Response(hint.answer or None, 200)
+
+
+async def _confirm(http: aiohttp.ClientSession, url: str) -> None:
+    """Say that we want what is sent here: the adapter has checked whose address this is.
+
+    Where that fails nothing is kept, and the question comes again.
+    """
+    try:
+        async with http.get(url, timeout=_WAIT, allow_redirects=False) as answer:
+            confirmed = answer.status == 200
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise ProviderUnreachable from error
+    if not confirmed:
+        raise ProviderUnreachable
 
 
 @router.post("/api/v1/webhooks/stripe", response_model=None)
@@ -71,3 +89,9 @@ async def post_paypal_webhook(request: Request, known: Known) -> Response:
 async def post_circle_webhook(request: Request, known: Known) -> Response:
     """Circle reports something."""
     return await _take("circle", request, known)
+
+
+@router.head("/api/v1/webhooks/circle", response_model=None, include_in_schema=False)
+async def head_circle_webhook() -> Response:
+    """Circle looks whether there is somebody, before its first message."""
+    return Response(None, 200)

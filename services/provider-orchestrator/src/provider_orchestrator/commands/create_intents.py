@@ -17,7 +17,7 @@ from provider_orchestrator.errors import (
     PaymentUnderWay,
 )
 from provider_orchestrator.store import intents as store
-from provider_orchestrator.store.invoices import Payable, lock_payables
+from provider_orchestrator.store.invoices import Payable, lock_payables, with_what_is_on_the_way
 
 EXPIRY = "payment.expiry"
 NOT_EXPECTED = frozenset({DocumentStatus.VOID, DocumentStatus.CLOSED})
@@ -55,6 +55,7 @@ async def create_intents(tx: Tx, requests: Sequence[NewIntent]) -> list[Intent |
     invoices = sorted({(r.tenant_id, part.invoice_id) for r in requests for part in r.parts})
     payables = await lock_payables(tx, invoices)
     taken = await store.leased(tx, invoices)
+    payables = await with_what_is_on_the_way(tx, payables)
     answers: list[Intent | Refusal] = []
     for request in requests:
         made = _intent(tx, request, payables, taken)
@@ -86,7 +87,7 @@ def _intent(
             invoice_id=part.invoice_id,
             wallet_id=payable.wallet_id,
             place=place,
-            amount_minor=part.amount_minor or payable.due_minor,
+            amount_minor=part.amount_minor or payable.owed_minor,
             due_minor=payable.due_minor,
         )
         shares.append(share)
@@ -121,8 +122,8 @@ def _refusal(
         return InvoiceUnknown(invoice_id=invoice)
     if payable.document in NOT_EXPECTED or payable.due_minor == 0:
         return InvoiceNotPayable(invoice_id=invoice)
-    if (part.amount_minor or payable.due_minor) > payable.due_minor:
-        return AmountAboveDue(invoice_id=invoice, due_minor=payable.due_minor)
-    if (request.tenant_id, part.invoice_id) in taken:
+    if (request.tenant_id, part.invoice_id) in taken or payable.owed_minor == 0:
         return PaymentUnderWay(invoice_id=invoice)
+    if (part.amount_minor or 0) > payable.owed_minor:
+        return AmountAboveDue(invoice_id=invoice, due_minor=payable.owed_minor)
     return None

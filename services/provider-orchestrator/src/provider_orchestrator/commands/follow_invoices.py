@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from invoiceos_contracts.base import TimelinessStatus
 from invoiceos_contracts.invoice_v1 import InvoiceEvent, InvoiceIssued
 from messaging import Received, Tx
+from provider_orchestrator.domain.links import link_in
 from provider_orchestrator.store.invoices import Payable, save_payables
 
 
@@ -13,7 +15,9 @@ async def follow_invoices(tx: Tx, events: Sequence[Received[InvoiceEvent]]) -> N
     for event in events:
         fact = event.fact
         key = (fact.tenant_id, fact.invoice_id)
-        wallet = fact.wallet_id if isinstance(fact, InvoiceIssued) else None
+        issued = fact if isinstance(fact, InvoiceIssued) else None
+        wallet = issued.wallet_id if issued else None
+        link = link_in(issued.payment_link) if issued else None
         before = last.get(key)
         last[key] = Payable(
             tenant_id=fact.tenant_id,
@@ -23,5 +27,9 @@ async def follow_invoices(tx: Tx, events: Sequence[Received[InvoiceEvent]]) -> N
             asset=fact.due.asset,
             due_minor=fact.due.amount_minor,
             version=event.envelope.aggregate_version,
+            expired=fact.status.timeliness == TimelinessStatus.EXPIRED,
+            number=fact.number,
+            received_micros=fact.received_micros,
+            link_hash=link.hash if link else before.link_hash if before else None,
         )
     await save_payables(tx, list(last.values()))

@@ -102,6 +102,8 @@ class Capabilities(_Value):
     """Part of the amount that it keeps."""
     fee_fixed_minor: int = 0
     """What it keeps of each payment besides, in minor units of the payment's asset."""
+    pages: Annotated[Names, Field(exclude=True)] = frozenset()
+    """Where its own pages for payers are; no choice depends on it, so none keeps it."""
 
     @property
     def target(self) -> str:

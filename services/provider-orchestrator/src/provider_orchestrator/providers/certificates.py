@@ -16,6 +16,7 @@ from provider_orchestrator.domain.adapters import NotAuthentic, ProviderFault
 from provider_orchestrator.domain.outcomes import Outcome
 
 KEPT_MAX = 16
+SHA256 = hashes.SHA256()
 _BYTES_MAX = 64 * 1024
 _WAIT = aiohttp.ClientTimeout(total=5)
 
@@ -33,8 +34,15 @@ class Certificates:
         self._kept: dict[str, x509.Certificate] = {}
         self._fetching = asyncio.Lock()
 
-    async def check(self, url: str, signature: bytes, signed: bytes, now: datetime) -> None:
-        """Whether the certificate's owner signed this, by RSA and SHA-256.
+    async def check(
+        self,
+        url: str,
+        signature: bytes,
+        signed: bytes,
+        now: datetime,
+        digest: hashes.HashAlgorithm = SHA256,
+    ) -> None:
+        """Whether the certificate's owner signed this, by RSA.
 
         Raises `NotAuthentic`, or `ProviderFault` where the certificate cannot be had.
         """
@@ -45,7 +53,7 @@ class Certificates:
         if not isinstance(key, rsa.RSAPublicKey):
             raise NotAuthentic("the certificate has no RSA key")
         try:
-            key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+            key.verify(signature, signed, padding.PKCS1v15(), digest)
         except InvalidSignature as error:
             raise NotAuthentic("the signature does not fit") from error
 

@@ -1,6 +1,7 @@
 """What can be read of payments that are collected."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from invoiceos_contracts import Amount
 from invoiceos_contracts.ids import InvoiceId, PaymentId, PaymentIntentId, PublicId
 from messaging import Tx
 from provider_orchestrator.domain.attempts import PERSON_AFTER
-from provider_orchestrator.domain.intents import Intent
+from provider_orchestrator.domain.intents import Intent, IntentState
 from provider_orchestrator.errors import IntentNotFound
 
 AttemptId = Annotated[UUID, PublicId("pat")]
@@ -96,6 +97,32 @@ _INTENT = """
     i.id, i.state, i.cause, i.amount_minor, i.asset, i.captured_minor, i.method, i.manual_capture,
     i.action, i.expires_at, i.created_at
 """
+
+
+@dataclass(frozen=True, slots=True)
+class LinkIntent:
+    """What the holder of a link waits for."""
+
+    state: IntentState
+    method: str | None
+    giving_up: str | None
+    captured_minor: int
+    url: str | None
+
+
+async def intent_of_link(tx: Tx, tenant_id: UUID, intent_id: UUID) -> LinkIntent:
+    """How it stands with an intent, and where the payer has to go."""
+    row = await tx.fetchrow(
+        """
+        select state, method, giving_up, captured_minor, action ->> 'url' as url
+        from payment_intent where tenant_id = $1 and id = $2
+        """,
+        tenant_id,
+        intent_id,
+    )
+    if row is None:
+        raise IntentNotFound
+    return LinkIntent(**{**row, "state": IntentState(row["state"])})
 
 
 def view_of(intent: Intent) -> IntentView:

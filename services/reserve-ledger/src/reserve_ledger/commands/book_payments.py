@@ -8,7 +8,8 @@ from invoiceos_contracts.invoice_v1 import InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentEvent
 from messaging import Received, Tx
 from reserve_ledger.commands.post_transactions import post_transactions
-from reserve_ledger.domain.books import Booking, Books, Key, Terms
+from reserve_ledger.domain.booking import Booking
+from reserve_ledger.domain.books import Books, Key, Terms
 from reserve_ledger.settings import settings
 from reserve_ledger.store.books import (
     select_bookings,

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 from invoiceos_contracts import Event
+from invoiceos_contracts.payment_v1 import RefundEvent
 from messaging import Received, Tx
 from messaging.failpoints import failpoint
 from reserve_ledger.commands.post_transactions import save_posted, totals_of
 from reserve_ledger.domain.reservation_facts import answer_to
-from reserve_ledger.domain.reservations import FACTS, Decided, Desk, id_of, touched
+from reserve_ledger.domain.reservations import FACTS, Decided, Desk, Lots, id_of, touched
+from reserve_ledger.domain.settling import bookings_by_key
 from reserve_ledger.store.balances import open_ledgers
+from reserve_ledger.store.books import select_bookings, upsert_bookings
 from reserve_ledger.store.chain import lock_heads
 from reserve_ledger.store.reservations import (
     select_credits,
@@ -27,19 +30,12 @@ async def reserve_funds(tx: Tx, events: Sequence[Received[Event]]) -> None:
         return
     heads = await lock_heads(tx, (fact.tenant_id for fact, _ in facts))
     known = await select_reservations(tx, [(fact.tenant_id, id_of(fact)) for fact, _ in facts])
-    credit_left = await select_credits(
-        tx,
-        [
-            (fact.tenant_id, payment_id)
-            for fact, _ in facts
-            if (payment_id := getattr(fact, "payment_id", None)) is not None
-        ],
-    )
+    lots = await _lots(tx, [fact for fact, _ in facts])
     ledgers = await open_ledgers(
         tx, heads, ((fact.tenant_id, leg) for fact, _ in facts for leg in touched(fact))
     )
     before = totals_of(ledgers.values())
-    desk = Desk(known, credit_left, ledgers, tx.new_id)
+    desk = Desk(known, lots, ledgers, tx.new_id)
     taken = [(desk.take(fact, cause), cause) for fact, cause in facts]
     decided = [(found, cause) for found, cause in taken if found is not None]
     if not decided:
@@ -48,8 +44,18 @@ async def reserve_funds(tx: Tx, events: Sequence[Received[Event]]) -> None:
         (found.reservation.tenant_id, found.reservation.id): found for found, _ in decided
     }
     await upsert_reservations(tx, [found.reservation for found in latest.values()])
+    if desk.changed:
+        await upsert_bookings(tx, [desk.bookings[key] for key in sorted(desk.changed)])
     failpoint("ledger.reserved")
     tx.stage((answer_to(found), cause) for found, cause in decided)
-    await save_posted(
-        tx, ledgers, before, [found.posted for found, _ in decided if found.posted is not None]
-    )
+    posted = [each for found, _ in decided for each in (found.posted, found.onwards) if each]
+    await save_posted(tx, ledgers, before, posted)
+
+
+async def _lots(tx: Tx, facts: Sequence[Event]) -> Lots:
+    """What is left of the payments that refunds are of."""
+    payments = list({(f.tenant_id, f.payment_id) for f in facts if isinstance(f, RefundEvent)})
+    if not payments:
+        return Lots({}, {})
+    bookings = await select_bookings(tx, payments, [])
+    return Lots(await select_credits(tx, payments), bookings_by_key(bookings))

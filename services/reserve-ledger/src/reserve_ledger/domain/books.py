@@ -7,7 +7,6 @@ before or after its payments arrive.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from uuid import UUID
 
 from invoiceos_contracts import Event
@@ -16,19 +15,13 @@ from invoiceos_contracts.invoice_v1 import InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentConflicted, PaymentReverted, PaymentSucceeded
 from money import Money, MoneyError, Rounding, asset, from_micros, micros
 from reserve_ledger.domain import templates
+from reserve_ledger.domain.booking import Booking, BookingState
+from reserve_ledger.domain.catalogue import Legs, Template, fill
 from reserve_ledger.domain.entries import Entry, Funds
-from reserve_ledger.domain.templates import Split
+from reserve_ledger.domain.templates import CLEARING, DEPOSIT, TREASURY, Place, Split
 
 Key = tuple[UUID, UUID]
 """Tenant, and invoice or payment."""
-
-
-class BookingState(StrEnum):
-    """Where a payment stands in the books."""
-
-    BOOKED = "booked"
-    SUSPENSE = "suspense"
-    REVERSED = "reversed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +42,6 @@ class Obligation:
         if self.voided or self.due_micros is None:
             return 0
         return max(0, self.due_micros - self.applied_micros)
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """Where a payment stands, and how it was divided when it was last booked."""
-
-    tenant_id: UUID
-    payment_id: UUID
-    invoice_id: UUID
-    state: BookingState
-    generation: int
-    """How often the payment entered the books."""
-    transaction_id: UUID
-    """The transaction that last changed the state."""
-    split: Split
-    reclassed: bool = False
-    """What had been applied was given back to the payer by a void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +106,7 @@ class Books:
             return self._hold(fact, cause, before)
         entries = self._release(fact, cause, before)
         split = self._split(fact.amount, obligation)
-        template, legs = templates.payment(split)
+        template, legs = templates.payment(split, _place(fact))
         entry = Entry(
             tenant_id=fact.tenant_id,
             id=self._new_id(),
@@ -155,14 +131,14 @@ class Books:
             return entries
         if not fact.was_final:
             return []
+        back = self._taken_back(before, fact, cause)
         entry = self._reversal(before, fact, cause)
         obligation = self._obligations[before.tenant_id, before.invoice_id]
         if not before.reclassed:
             self._apply(obligation, -_micros(before.split))
-        self._save(
-            replace(before, state=BookingState.REVERSED, transaction_id=entry.id, reclassed=False)
-        )
-        return [entry]
+        ended = replace(before, state=BookingState.REVERSED, transaction_id=entry.id)
+        self._save(replace(ended, reclassed=False, cleared=False, taken_minor=0))
+        return [*back, entry]
 
     def _conflicted(self, fact: PaymentConflicted, cause: UUID) -> list[Entry]:
         before = self._bookings.get((fact.tenant_id, fact.payment_id))
@@ -187,7 +163,13 @@ class Books:
             return []
         for booking in applied:
             self._save(replace(booking, reclassed=True))
-        template, legs = templates.voided_reclass(booking.split for booking in applied)
+        parts = {
+            "invoice_voided_reclass": [(b.split.asset, b.final) for b in applied if not b.waits],
+            "invoice_voided_pending_reclass": [
+                (b.split.asset, {"applied": b.left_minor}) for b in applied if b.waits
+            ],
+        }
+        filled = [templates.summed(name, shares) for name, shares in parts.items() if shares]
         return [
             Entry(
                 tenant_id=fact.tenant_id,
@@ -197,6 +179,8 @@ class Books:
                 legs=legs,
                 invoice_id=fact.invoice_id,
             )
+            for template, legs in filled
+            if legs
         ]
 
     def _hold(
@@ -239,13 +223,40 @@ class Books:
             )
         ]
 
+    def _taken_back(self, before: Booking, fact: PaymentReverted, cause: UUID) -> list[Entry]:
+        """What made it available, and swept it, is undone first."""
+        if not before.cleared:
+            return []
+        undone: list[tuple[Template, Legs]] = []
+        if not before.reclassed:
+            _, legs = fill(before.clears_by, before.split.asset, before.final)
+            undone.append((templates.CLEARED_REVERTED, legs))
+        if before.lies_at_an_address:
+            amount = {"amount": before.split.amount_minor}
+            undone.append(
+                (templates.SWEEP_REVERTED, fill("deposit_flushed", before.split.asset, amount)[1])
+            )
+        return [
+            Entry(
+                tenant_id=fact.tenant_id,
+                id=self._new_id(),
+                template=template,
+                cause_event_id=cause,
+                legs=templates.reversal(legs),
+                invoice_id=before.invoice_id,
+                payment_id=fact.payment_id,
+            )
+            for template, legs in undone
+            if legs
+        ]
+
     def _reversal(self, before: Booking, fact: PaymentReverted, cause: UUID) -> Entry:
         """The exact opposite of the booking, as a void may have changed it since."""
         if before.reclassed:
-            template, legs = templates.voided_payment_reverted(before.split)
+            template, legs = templates.voided_payment_reverted(before.split, before.place)
         else:
             template = templates.PAYMENT_REVERTED
-            legs = templates.reversal(templates.payment(before.split)[1])
+            legs = templates.reversal(templates.payment(before.split, before.place)[1])
         return Entry(
             tenant_id=fact.tenant_id,
             id=self._new_id(),
@@ -302,6 +313,7 @@ class Books:
                 generation=generation,
                 transaction_id=transaction_id,
                 split=split,
+                place=_place(fact),
             )
         )
 
@@ -319,6 +331,14 @@ class Books:
         self._bookings[key] = booking
         invoice = (booking.tenant_id, booking.invoice_id)
         self._payments_of.setdefault(invoice, set()).add(key)
+
+
+def _place(fact: PaymentSucceeded | PaymentConflicted) -> Place:
+    held_at = fact.held_at if isinstance(fact, PaymentSucceeded) else None
+    if held_at not in (None, TREASURY, DEPOSIT, CLEARING):
+        message = f"nobody knows a place {held_at[:40]}"
+        raise ValueError(message)
+    return Place(held_at or TREASURY, fact.provider)
 
 
 def _moves(amount: Amount) -> bool:

@@ -53,6 +53,7 @@ class Account:
 TREASURY: Final = "1200"
 SUSPENSE_IN: Final = "1900"
 MERCHANT_AVAILABLE: Final = "2100"
+MERCHANT_PENDING: Final = "2110"
 PAYER_UNAPPLIED: Final = "2500"
 SUSPENSE_OUT: Final = "2900"
 PLATFORM_FEE: Final = "4100"
@@ -87,7 +88,7 @@ _ACCOUNTS: Final = (
         ("merchant:available:**",),
     ),
     Account(
-        "2110",
+        MERCHANT_PENDING,
         "Merchant pending",
         AccountKind.LIABILITY,
         "merchant:pending",

@@ -1,12 +1,14 @@
 """Money set apart: asked for by a refund or a payout, then sent or free again. Never an overdraft.
 
-A refund of what was paid too much takes only what is left of that very payment's credit; all else
-comes from what the merchant has available. What was refused was never set apart.
+A refund of what was paid too much takes only what is left of that very payment's credit, one of a
+payment that a provider still clears what is pending of it; all else comes from what the merchant
+has available. What was refused was never set apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from invoiceos_contracts.base import Amount
@@ -24,10 +26,18 @@ from invoiceos_contracts.payout_v1 import (
     PayoutRequested,
     PayoutSucceeded,
 )
+from reserve_ledger.domain.booking import Booking
 from reserve_ledger.domain.catalogue import Leg, Legs, Template, fill
 from reserve_ledger.domain.chain import Ledger, Posted
-from reserve_ledger.domain.chart import MERCHANT_AVAILABLE, PAYER_UNAPPLIED, TREASURY
+from reserve_ledger.domain.chart import (
+    MERCHANT_AVAILABLE,
+    MERCHANT_PENDING,
+    PAYER_UNAPPLIED,
+    PLATFORM_FEE,
+    TREASURY,
+)
 from reserve_ledger.domain.entries import Entry
+from reserve_ledger.domain.templates import CLEARING as CLEARING_PLACE
 from reserve_ledger.domain.templates import reversal
 
 CLEARING = "1300"
@@ -40,6 +50,12 @@ FACTS = (
     *(RefundRequested, RefundSucceeded, RefundFailed, RefundCanceled),
     *(PayoutRequested, PayoutSucceeded, PayoutFailed, PayoutCanceled),
 )
+_PARTS: Final = {
+    PAYER_UNAPPLIED: "credit",
+    MERCHANT_PENDING: "pending",
+    MERCHANT_AVAILABLE: "available",
+}
+"""The part of a refund's template that stands for an account."""
 Credits = Mapping[tuple[UUID, UUID, str], int]
 """By tenant, payment and asset: what is left of the credit the payment gave its payer."""
 
@@ -64,7 +80,7 @@ class Reservation:
     asset: str
     amount_minor: int
     taken_from: str
-    """2100, or 2500 for a payer's credit."""
+    """2100; 2110 for what is pending of the payment; 2500 for the payer's credit of it."""
     invoice_id: UUID | None = None
     payment_id: UUID | None = None
     transaction_id: UUID | None = None
@@ -82,8 +98,7 @@ class Reservation:
         """What sets it apart."""
         if self.purpose == "payout":
             return fill("payout_requested", self.asset, {"amount": self.amount_minor})
-        credit = self.amount_minor if self.taken_from == PAYER_UNAPPLIED else 0
-        amounts = {"credit": credit, "available": self.amount_minor - credit}
+        amounts = dict.fromkeys(_PARTS.values(), 0) | {_PARTS[self.taken_from]: self.amount_minor}
         return fill("refund_requested", self.asset, amounts)
 
 
@@ -97,6 +112,8 @@ class Decided:
     """Where it was refused: what there would have been."""
     cause: str = ""
     """Where it was released."""
+    onwards: Posted | None = None
+    """Where it was released to what is not pending any more."""
 
 
 def id_of(fact: ReservationFact) -> UUID:
@@ -106,11 +123,21 @@ def id_of(fact: ReservationFact) -> UUID:
 
 def touched(fact: ReservationFact) -> list[Leg]:
     """Every account the fact may move."""
-    codes = (TREASURY, MERCHANT_AVAILABLE, PAYER_UNAPPLIED, "2300", "2400")
+    owed = (MERCHANT_AVAILABLE, MERCHANT_PENDING, PAYER_UNAPPLIED, "2300", "2400")
+    codes = (TREASURY, *owed, PLATFORM_FEE)
     legs = [Leg(code, fact.amount.asset, 0) for code in codes]
     if isinstance(fact, Sent) and fact.held_at == "clearing":
         legs.append(Leg(CLEARING, fact.amount.asset, 0, f"provider:{fact.provider}:clearing"))
     return legs
+
+
+@dataclass(frozen=True, slots=True)
+class Lots:
+    """What is left of the payments that refunds are of."""
+
+    credits: Credits
+    bookings: Mapping[tuple[UUID, UUID], Booking]
+    """By tenant and payment."""
 
 
 class Desk:
@@ -119,13 +146,16 @@ class Desk:
     def __init__(
         self,
         reservations: Iterable[Reservation],
-        credit_left: Credits,
+        lots: "Lots",
         ledgers: Mapping[UUID, Ledger],
         new_id: Callable[[], UUID],
     ) -> None:
         """Start from what is stored; the ledgers hold every account that `touched` names."""
         self._known = {(r.tenant_id, r.id): r for r in reservations}
-        self._credits = dict(credit_left)
+        self._credits = dict(lots.credits)
+        self.bookings = dict(lots.bookings)
+        self.changed: set[tuple[UUID, UUID]] = set()
+        """Payments whose booking is to be saved."""
         self._ledgers = ledgers
         self._new_id = new_id
 
@@ -151,7 +181,7 @@ class Desk:
     def _ask(self, fact: Asked, cause: UUID) -> Decided:
         if fact.amount.amount_minor <= 0:
             raise ValueError("only more than nothing can be set apart")
-        wanted = _wanted(fact)
+        wanted = self._pending_first(_wanted(fact))
         ledger = self._ledgers[fact.tenant_id]
         credit = (
             None
@@ -167,8 +197,31 @@ class Desk:
             return Decided(replace(wanted, state=State.REFUSED), available_minor=available)
         if credit is not None and wanted.taken_from == PAYER_UNAPPLIED:
             self._credits[credit] = available - wanted.amount_minor
+        if wanted.taken_from == MERCHANT_PENDING:
+            self._take(wanted, wanted.amount_minor)
         posted = self._post(wanted, template, legs, cause)
         return Decided(replace(wanted, transaction_id=posted.entry.id), posted)
+
+    def _pending_first(self, wanted: Reservation) -> Reservation:
+        """A refund of a payment that a provider still clears takes what is pending of it."""
+        booking = self.booking_of(wanted)
+        if booking is None or booking.place.held_at != CLEARING_PLACE:
+            return wanted
+        if wanted.taken_from == PAYER_UNAPPLIED or booking.split.asset != wanted.asset:
+            return wanted
+        pending = booking.pending_minor >= wanted.amount_minor
+        return replace(wanted, taken_from=MERCHANT_PENDING) if pending else wanted
+
+    def booking_of(self, of: Reservation) -> Booking | None:
+        """The booking of a refund's payment."""
+        return None if of.payment_id is None else self.bookings.get((of.tenant_id, of.payment_id))
+
+    def _take(self, of: Reservation, minor: int) -> None:
+        booking = self.booking_of(of)
+        assert booking is not None
+        key = (booking.tenant_id, booking.payment_id)
+        self.bookings[key] = replace(booking, taken_minor=booking.taken_minor + minor)
+        self.changed.add(key)
 
     def _settle(self, known: Reservation | None, fact: Sent, cause: UUID) -> Decided | None:
         if known is None or known.state in (State.REFUSED, State.RELEASED):
@@ -198,7 +251,17 @@ class Desk:
             credit = (known.tenant_id, known.payment_id, known.asset)
             self._credits[credit] = self._credits.get(credit, 0) + known.amount_minor
         ended = replace(known, state=State.RELEASED, ended_by=posted.entry.id)
-        return Decided(ended, posted, cause=why)
+        onwards = None
+        if known.taken_from == MERCHANT_PENDING:
+            onwards = self._goes_on(known, cause)
+            self._take(known, -known.amount_minor)
+        return Decided(ended, posted, cause=why, onwards=onwards)
+
+    def _goes_on(self, known: Reservation, cause: UUID) -> Posted | None:
+        """Pending again, of a payment that may have become available since, or void."""
+        booking = self.booking_of(known)
+        filled = booking.goes_on(known.amount_minor) if booking else None
+        return self._post(known, *filled, cause) if filled else None
 
     def _post(
         self,

@@ -1,15 +1,17 @@
 """What the templates are filled in with for payments, and reversals, which no template has."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from money import Rounding, divide
-from reserve_ledger.domain.catalogue import Leg, Legs, Template, fill
+from reserve_ledger.domain.catalogue import NO_NAMES, Leg, Legs, Template, fill
 
 PPM: Final = 1_000_000
 SUSPENSE_RELEASED: Final = Template("suspense_released", 1)
 PAYMENT_REVERTED: Final = Template("payment_reverted", 1)
+SWEEP_REVERTED: Final = Template("deposit_flush_reverted", 1)
+CLEARED_REVERTED: Final = Template("availability_reverted", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,38 @@ def fee_on(applied_minor: int, fee_ppm: int) -> int:
     return divide(applied_minor * fee_ppm, PPM, Rounding.HALF_EVEN)
 
 
-def payment(split: Split) -> tuple[Template, Legs]:
-    """A final payment to a Tempo virtual address, all of it in one transaction."""
+TREASURY: Final = "treasury"
+DEPOSIT: Final = "deposit"
+CLEARING: Final = "clearing"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a payment's money lies when it comes."""
+
+    held_at: str = TREASURY
+    provider: str = ""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What addresses are filled in with."""
+        return {"provider": self.provider} if self.held_at == CLEARING else {}
+
+
+IN_TREASURY: Final = Place()
+
+
+def payment(split: Split, place: Place = IN_TREASURY) -> tuple[Template, Legs]:
+    """A final payment: all of it at once in the treasury, pending where it lies elsewhere."""
+    amounts = {"applied": split.applied_minor, "excess": split.excess_minor}
+    if place.held_at == CLEARING:
+        return fill("provider_captured", split.asset, amounts, place.names)
+    if place.held_at == DEPOSIT:
+        return fill("deposit_received", split.asset, amounts)
+    return _in_treasury(split)
+
+
+def _in_treasury(split: Split) -> tuple[Template, Legs]:
     if not split.applied_minor:
         return fill("payment_unapplied", split.asset, {"excess": split.excess_minor})
     amounts = {"applied": split.applied_minor, "fee": split.fee_minor}
@@ -50,23 +82,25 @@ def suspense(asset: str, amount_minor: int) -> tuple[Template, Legs]:
     return fill("payment_conflicted", asset, {"amount": amount_minor})
 
 
-def voided_reclass(splits: Iterable[Split]) -> tuple[Template, Legs]:
-    """The invoice is void: what had been applied to it is the payer's again, the fee included."""
-    applied: dict[str, int] = {}
-    fees: dict[str, int] = {}
-    for split in splits:
-        applied[split.asset] = applied.get(split.asset, 0) + split.applied_minor
-        fees[split.asset] = fees.get(split.asset, 0) + split.fee_minor
-    parts = [
-        fill("invoice_voided_reclass", asset, {"applied": applied[asset], "fee": fees[asset]})
-        for asset in sorted(applied)
-    ]
+def voided_payment_reverted(split: Split, place: Place) -> tuple[Template, Legs]:
+    """A payment was taken back that a void had already made the payer's own."""
+    name = {CLEARING: "voided_capture_reverted", DEPOSIT: "voided_deposit_reverted"}.get(
+        place.held_at, "voided_payment_reverted"
+    )
+    return fill(name, split.asset, {"amount": split.amount_minor}, place.names)
+
+
+def summed(
+    name: str, shares: Iterable[tuple[str, Mapping[str, int]]], names: Mapping[str, str] = NO_NAMES
+) -> tuple[Template, Legs]:
+    """One template over the sums of several amounts, asset by asset."""
+    sums: dict[str, dict[str, int]] = {}
+    for asset, amounts in shares:
+        of = sums.setdefault(asset, {})
+        for variable, minor in amounts.items():
+            of[variable] = of.get(variable, 0) + minor
+    parts = [fill(name, asset, sums[asset], names) for asset in sorted(sums)]
     return parts[0][0], tuple(leg for _, legs in parts for leg in legs)
-
-
-def voided_payment_reverted(split: Split) -> tuple[Template, Legs]:
-    """The chain took back a payment that a void had already made the payer's own."""
-    return fill("voided_payment_reverted", split.asset, {"amount": split.amount_minor})
 
 
 def reversal(legs: Sequence[Leg]) -> Legs:

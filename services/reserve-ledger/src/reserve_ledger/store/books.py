@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from messaging import Tx
-from reserve_ledger.domain.books import Booking, BookingState, Key, Obligation
-from reserve_ledger.domain.templates import Split
+from reserve_ledger.domain.booking import Booking, BookingState
+from reserve_ledger.domain.books import Key, Obligation
+from reserve_ledger.domain.templates import Place, Split
 from reserve_ledger.store.keys import columns
 
 BOOKING_COLUMNS = """b.tenant_id, b.payment_id, b.invoice_id, b.state, b.generation,
-    b.transaction_id, b.asset, b.amount_minor, b.applied_minor, b.fee_minor, b.reclassed"""
+    b.transaction_id, b.asset, b.amount_minor, b.applied_minor, b.fee_minor, b.reclassed,
+    b.held_at, b.provider, b.cleared, b.taken_minor"""
 
 
 async def select_bookings(
@@ -73,19 +75,25 @@ async def upsert_bookings(tx: Tx, bookings: Sequence[Booking]) -> None:
         """
         insert into payment_booking
             (tenant_id, payment_id, invoice_id, state, generation, transaction_id, asset,
-             amount_minor, applied_minor, fee_minor, reclassed)
+             amount_minor, applied_minor, fee_minor, reclassed, held_at, provider, cleared,
+             taken_minor)
         select tenant_id, payment_id, invoice_id, state, generation, transaction_id, asset,
-               amount_minor, applied_minor, fee_minor, reclassed
+               amount_minor, applied_minor, fee_minor, reclassed, held_at, provider, cleared,
+               taken_minor
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::integer[], $6::uuid[],
-                    $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[])
+                    $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[],
+                    $12::text[], $13::text[], $14::boolean[], $15::bigint[])
             as b(tenant_id, payment_id, invoice_id, state, generation, transaction_id, asset,
-                 amount_minor, applied_minor, fee_minor, reclassed)
+                 amount_minor, applied_minor, fee_minor, reclassed, held_at, provider, cleared,
+                 taken_minor)
         on conflict (tenant_id, payment_id) do update
         set invoice_id = excluded.invoice_id, state = excluded.state,
             generation = excluded.generation, transaction_id = excluded.transaction_id,
             asset = excluded.asset, amount_minor = excluded.amount_minor,
             applied_minor = excluded.applied_minor, fee_minor = excluded.fee_minor,
-            reclassed = excluded.reclassed
+            reclassed = excluded.reclassed, held_at = excluded.held_at,
+            provider = excluded.provider, cleared = excluded.cleared,
+            taken_minor = excluded.taken_minor
         """,
         [b.tenant_id for b in bookings],
         [b.payment_id for b in bookings],
@@ -98,6 +106,10 @@ async def upsert_bookings(tx: Tx, bookings: Sequence[Booking]) -> None:
         [b.split.applied_minor for b in bookings],
         [b.split.fee_minor for b in bookings],
         [b.reclassed for b in bookings],
+        [b.place.held_at for b in bookings],
+        [b.place.provider for b in bookings],
+        [b.cleared for b in bookings],
+        [b.taken_minor for b in bookings],
     )
 
 
@@ -111,4 +123,7 @@ def _booking(row: Any) -> Booking:
         transaction_id=row["transaction_id"],
         split=Split(row["asset"], row["amount_minor"], row["applied_minor"], row["fee_minor"]),
         reclassed=row["reclassed"],
+        place=Place(row["held_at"], row["provider"]),
+        cleared=row["cleared"],
+        taken_minor=row["taken_minor"],
     )

@@ -29,10 +29,15 @@ async def select_credits(tx: Tx, payments: Sequence[Key]) -> dict[tuple[UUID, UU
     rows = await tx.fetch(
         """
         select b.tenant_id, b.payment_id, b.asset,
-               case when b.reclassed then b.amount_minor else b.amount_minor - b.applied_minor end
+               case when b.reclassed then b.amount_minor - b.taken_minor
+                    else b.amount_minor - b.applied_minor end
                - coalesce((select sum(r.amount_minor) from reservation r
                            where r.tenant_id = b.tenant_id and r.payment_id = b.payment_id
                              and r.taken_from = '2500' and r.state in ('reserved', 'settled')), 0)
+               - coalesce((select sum(d.credit_minor) from dispute d
+                           where d.tenant_id = b.tenant_id and d.payment_id = b.payment_id
+                             and d.asset = b.asset and d.transaction_id is not null
+                             and d.ended_by is null), 0)
                as left_minor
         from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, payment_id)
         join payment_booking b using (tenant_id, payment_id)

@@ -28,6 +28,7 @@ from provider_orchestrator.domain.adapters import (
 )
 from provider_orchestrator.domain.outcomes import Outcome
 from provider_orchestrator.providers.certificates import Certificates
+from provider_orchestrator.providers.documents import moment, objects_in, text_in
 from provider_orchestrator.providers.exchange import (
     Reply,
     Senseless,
@@ -41,10 +42,7 @@ from provider_orchestrator.providers.paypal.capabilities import PROVIDER
 from provider_orchestrator.providers.paypal.client import PayPalClient, issues_of, quoted
 from provider_orchestrator.providers.paypal.mapping import (
     minor_of,
-    moment,
-    objects_in,
     payments_of,
-    text_in,
 )
 from provider_orchestrator.providers.paypal.settings import PayPalSettings
 from provider_orchestrator.providers.paypal.settings import settings as paypal_settings

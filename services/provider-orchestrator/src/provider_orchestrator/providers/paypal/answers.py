@@ -7,6 +7,7 @@ from typing import Any
 
 from provider_orchestrator.domain.adapters import Action, ActionKind, Answer, Order, Status
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.providers.documents import object_in, objects_in, text_in
 from provider_orchestrator.providers.exchange import Reply
 from provider_orchestrator.providers.paypal import mapping
 from provider_orchestrator.providers.paypal.client import issues_of
@@ -14,10 +15,7 @@ from provider_orchestrator.providers.paypal.mapping import (
     kept,
     link_of,
     minor_of,
-    object_in,
-    objects_in,
     payments_of,
-    text_in,
 )
 
 _SAID_NO = {

@@ -27,5 +27,6 @@ def capabilities(settings: OrchestratorSettings) -> Sequence[Capabilities]:
             amount_max_minor=chosen.paypal_amount_max_minor,
             fee_ppm=chosen.paypal_fee_ppm,
             fee_fixed_minor=chosen.paypal_fee_fixed_minor,
+            pages=frozenset(chosen.paypal_pages),
         )
     ]

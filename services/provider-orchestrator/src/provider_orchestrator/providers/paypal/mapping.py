@@ -1,11 +1,11 @@
 """PayPal's words and amounts to ours; what it says and we do not know is unknown."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from provider_orchestrator.domain.adapters import LineKind, StatementLine, Status
 from provider_orchestrator.providers import amounts
+from provider_orchestrator.providers.documents import moment, object_in, objects_in, text_in
 from provider_orchestrator.providers.exchange import Senseless
 
 WITHOUT_DECIMALS = frozenset({"HUF", "JPY", "TWD"})
@@ -60,36 +60,6 @@ def minor_of(money: object, currency: str = "currency_code") -> tuple[int, str]:
     found = money if isinstance(money, Mapping) else {}
     code = found.get(currency)
     return amounts.minor_of(found.get("value"), code), str(code)
-
-
-def moment(text: object) -> datetime | None:
-    """A time as PayPal writes it; None where it says none."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError as error:
-        message = f"{str(text)[:40]!r} is no time"
-        raise Senseless(message) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def object_in(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of a document; an empty one where it is not there."""
-    found = document.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def objects_in(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """A list of objects; an empty one where it is not there."""
-    found = document.get(name)
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def text_in(document: Mapping[str, Any], name: str) -> str | None:
-    """A text."""
-    found = document.get(name)
-    return found if isinstance(found, str) and found else None
 
 
 def payments_of(order: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:

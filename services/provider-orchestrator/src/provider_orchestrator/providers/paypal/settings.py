@@ -31,6 +31,8 @@ class PayPalSettings(ProviderSettings):
     paypal_fee_ppm: Annotated[int, Field(ge=0, le=1_000_000)] = 34_900
     """Part of the amount that it keeps, for routing; the ledger books what it really kept."""
     paypal_fee_fixed_minor: Annotated[int, Field(ge=0)] = 49
+    paypal_pages: Words = ("https://*.paypal.com",)
+    """Where its pages for payers are, as sources of a content security policy."""
     paypal_amount_max_minor: Annotated[int, Field(ge=1, le=MAX_MINOR)] = 1_000_000_000
 
     @model_validator(mode="after")

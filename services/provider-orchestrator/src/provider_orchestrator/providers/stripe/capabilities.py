@@ -27,5 +27,6 @@ def capabilities(settings: OrchestratorSettings) -> Sequence[Capabilities]:
             amount_max_minor=chosen.stripe_amount_max_minor,
             fee_ppm=chosen.stripe_fee_ppm,
             fee_fixed_minor=chosen.stripe_fee_fixed_minor,
+            pages=frozenset(chosen.stripe_pages),
         )
     ]

@@ -28,6 +28,8 @@ class StripeSettings(ProviderSettings):
     stripe_fee_ppm: Annotated[int, Field(ge=0, le=1_000_000)] = 29_000
     """Part of the amount that it keeps, for routing; the ledger books what it really kept."""
     stripe_fee_fixed_minor: Annotated[int, Field(ge=0)] = 30
+    stripe_pages: Words = ("https://*.stripe.com",)
+    """Where its pages for payers are, as sources of a content security policy."""
     stripe_amount_max_minor: Annotated[int, Field(ge=1, le=MAX_MINOR)] = 99_999_999
 
     @field_validator("stripe_currencies")

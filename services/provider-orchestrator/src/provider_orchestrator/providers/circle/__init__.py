@@ -1,0 +1,1 @@
+"""Circle: stablecoins that payers send to addresses, refunds, transfers."""
