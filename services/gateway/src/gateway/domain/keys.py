@@ -18,12 +18,14 @@ EVERYTHING = "*"
 OPERATOR = "operator"
 """Scope of the operator's token; no API key ever has it."""
 _RESOURCES = (
+    "approvals",
     "customers",
     "invoices",
     "keys",
     "ledger",
     "notifications",
     "payments",
+    "payouts",
     "providers",
     "routing",
     "wallets",
