@@ -8,7 +8,9 @@ from aiohttp import web
 
 from invoiceos_local.ports import LOOPBACK, free_port
 from provider_orchestrator.domain.adapters import Webhook
+from testkit.databases import ServiceDatabase
 
+from .shop import Shop, opened
 from .stage import Receiver, Sandbox, Wire
 
 
@@ -42,6 +44,26 @@ def wire(laid: Wire) -> Wire:
     laid.distortion = None
     laid.exchanged.clear()
     return laid
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Sandbox]:
+    """A sandbox whose clock is ours."""
+    sandbox = Sandbox(standing=False)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+async def shop(
+    place: ServiceDatabase,
+    live: Sandbox,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Shop]:
+    live.no_faults()
+    async with opened(place, live, session, monkeypatch) as shop:
+        yield shop
 
 
 @pytest.fixture

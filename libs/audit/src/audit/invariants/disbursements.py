@@ -7,16 +7,21 @@ from audit.invariant import Invariant
 DISBURSEMENTS: Final = (
     Invariant(
         "disbursements.refunds_are_counted",
-        "What a payment has given back is the sum of its refunds that were not given up.",
+        "What a payment has given back is its refunds not given up and its disputes not won.",
         """
-        select p.tenant_id, p.id, p.given_back_minor, r.refunds
+        select p.tenant_id, p.id, p.given_back_minor, r.refunds, d.disputed
         from provider_orchestrator.payment p
         left join (
             select tenant_id, payment_id as id, sum(amount_minor) as refunds
             from provider_orchestrator.disbursement
             where kind = 'refund' and state not in ('failed', 'canceled')
             group by tenant_id, payment_id) r using (tenant_id, id)
-        where p.given_back_minor < coalesce(r.refunds, 0) or p.given_back_minor > p.amount_minor
+        left join (
+            select tenant_id, payment_id as id, sum(counted_minor) as disputed
+            from provider_orchestrator.dispute where state <> 'won'
+            group by tenant_id, payment_id) d using (tenant_id, id)
+        where p.given_back_minor <> coalesce(r.refunds, 0) + coalesce(d.disputed, 0)
+           or p.given_back_minor > p.amount_minor
         """,
     ),
     Invariant(

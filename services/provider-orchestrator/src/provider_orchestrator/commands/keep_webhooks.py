@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from messaging import Tx
 from provider_orchestrator.store import webhooks as store
+from provider_orchestrator.store.settling import hasten_watches
 from provider_orchestrator.store.webhooks import Delivered
 
 TRIES = (1, 5, 30, 120, 600, 3600)
@@ -21,12 +22,13 @@ async def keep_webhooks(tx: Tx, delivered: Sequence[Delivered]) -> list[Delivere
 async def follow_webhooks(tx: Tx, limit: int) -> int:
     """Have what webhooks point at asked after now; how many were looked at.
 
-    Attempts that have ended are asked after too: what was captured late must not be lost.
+    Attempts that have ended are asked after too: what was captured late must not be lost. So is
+    collected money: its fee, its release and its disputes are told by the provider alone.
     """
     due = await store.lock_due(tx, limit)
     if not due:
         return 0
-    found = await store.hasten(tx, due)
+    found = await store.hasten(tx, due) | await hasten_watches(tx, due)
     later = {
         one.key: tx.now + timedelta(seconds=TRIES[one.tries])
         for one in due

@@ -12,6 +12,7 @@ from provider_orchestrator.domain.attempts import State
 from provider_orchestrator.domain.collecting import Collected, captured, moved, part_captured
 from provider_orchestrator.domain.intents import Intent, Step, Trial, collected, followed, told
 from provider_orchestrator.store import intents as store
+from provider_orchestrator.store.settling import insert_watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ async def _keep(tx: Tx, outcome: _Outcome) -> None:
     if not outcome.payments:
         return
     new = await store.insert_collected(tx, [payment for payment, _ in outcome.payments])
+    succeeded = [p for p, _ in outcome.payments if p.id in new and p.state == "succeeded"]
+    await insert_watches(tx, [(p.tenant_id, p.attempt_id, p.provider) for p in succeeded])
     tx.stage(fact for payment, facts in outcome.payments if payment.id in new for fact in facts)
 
 

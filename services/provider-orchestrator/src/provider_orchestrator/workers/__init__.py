@@ -19,6 +19,7 @@ from provider_orchestrator.workers.health import HealthRecorder
 from provider_orchestrator.workers.payments import collect_payments, probe_providers
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
+from provider_orchestrator.workers.settling import settle_payments
 from provider_orchestrator.workers.sweeps import Sweeper, Swept, sweep_deposits
 
 WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
@@ -31,6 +32,7 @@ WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     disburse,
     collect_payments,
     probe_providers,
+    settle_payments,
 )
 
 __all__ = [

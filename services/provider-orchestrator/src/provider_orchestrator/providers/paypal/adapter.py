@@ -27,6 +27,7 @@ from provider_orchestrator.domain.adapters import (
     Webhook,
 )
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.settling import Settlement
 from provider_orchestrator.providers.certificates import Certificates
 from provider_orchestrator.providers.documents import moment, objects_in, text_in
 from provider_orchestrator.providers.exchange import (
@@ -37,7 +38,7 @@ from provider_orchestrator.providers.exchange import (
     sent,
     utc_now,
 )
-from provider_orchestrator.providers.paypal import answers, mapping
+from provider_orchestrator.providers.paypal import answers, mapping, settling
 from provider_orchestrator.providers.paypal.capabilities import PROVIDER
 from provider_orchestrator.providers.paypal.client import PayPalClient, issues_of, quoted
 from provider_orchestrator.providers.paypal.mapping import (
@@ -217,6 +218,16 @@ class PayPal:
             except Senseless as error:
                 raise ProviderFault(Outcome.UNKNOWN, "unreadable") from error
             page, pages = page + 1, told
+
+    async def settlement(self, order: Order, disputes: Sequence[str]) -> Settlement:
+        """What PayPal kept of a payment; the rest is in our wallet there at once."""
+        del disputes
+        return await settling.settlement(self._client, order)
+
+    async def disputed_since(self, since: datetime) -> Sequence[tuple[str, str]]:
+        """None: this adapter does not read PayPal's disputes."""
+        del since
+        return []
 
     # --- Doing -------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from provider_orchestrator.domain.adapters import (
     Webhook,
 )
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.settling import Settlement
 from provider_orchestrator.providers.exchange import (
     Reply,
     Senseless,
@@ -35,7 +36,7 @@ from provider_orchestrator.providers.exchange import (
     sent,
     utc_now,
 )
-from provider_orchestrator.providers.stripe import answers, mapping
+from provider_orchestrator.providers.stripe import answers, mapping, settling
 from provider_orchestrator.providers.stripe.capabilities import PROVIDER
 from provider_orchestrator.providers.stripe.client import StripeClient, items, verify
 from provider_orchestrator.providers.stripe.mapping import kept, object_in, text_in
@@ -166,6 +167,14 @@ class Stripe:
                 raise ProviderFault(Outcome.UNKNOWN, "unreadable") from error
         for line in reversed(found):
             yield line
+
+    async def settlement(self, order: Order, disputes: Sequence[str]) -> Settlement:
+        """What Stripe kept of a payment, when it lets go of the rest, and who disputes it."""
+        return await settling.settlement(self._client, order, disputes)
+
+    async def disputed_since(self, since: datetime) -> Sequence[tuple[str, str]]:
+        """Disputes opened since then, with their payments."""
+        return await settling.disputed_since(self._client, since)
 
     # --- Doing -------------------------------------------------------------------------------
 
