@@ -17,9 +17,11 @@ from .test_paypal import PayPalStage
 from .test_stripe import StripeStage
 
 
-def test_what_cannot_be_checked_here_is_told() -> None:
+def test_what_cannot_be_checked_here_is_told(record_property) -> None:
+    """A machine without a description still runs the rest; its report names what was not compared."""
     for line in missing():
-        pytest.skip(line)
+        record_property("not_compared", line)
+        assert line.endswith(".")
 
 
 async def lived(stage: Stage, payout: dict[str, str], **more: Any) -> list[Exchanged]:
@@ -76,10 +78,9 @@ def fits(sent: Sequence[Exchanged], paths: set[str]) -> None:
 def bent_one(sent: Sequence[Exchanged], ending: str, before: bytes, after: bytes) -> None:
     """The check sees what is wrong: a request with this change is not taken."""
     one = next(one for one in sent if one.path.endswith(ending) and before in one.body)
-    if not checked(one):
-        pytest.skip("there is no description here")
-    with pytest.raises(Unfit):
-        checked(replace(one, body=one.body.replace(before, after, 1)))
+    if checked(one):  # where there is a description of it
+        with pytest.raises(Unfit):
+            checked(replace(one, body=one.body.replace(before, after, 1)))
 
 
 async def test_stripe(sandbox, wire, session) -> None:
