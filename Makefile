@@ -39,20 +39,22 @@ demo: up ## issue, pay, book, announce and destroy: each event as it happens
 # Each takes a platform of its own and minutes: a broker with logins, a database restored from its backup.
 DRILLS := tests/kafka_security tests/restore
 
-.PHONY: test drills check fix contracts
+.PHONY: test drills lint check fix contracts
 test: install ## pass the tests (real broker, database and chain)
 	@$(BIN)/python -m pytest -q -n 2 $(or $(TESTS),$(DRILLS:%=--ignore=%))
 
 drills: install ## the tests that take a whole platform: Kafka with logins, restoring from a backup
 	@$(BIN)/python -m pytest -q -n 2 $(DRILLS)
 
-check: install ## style, types, import directions, tidiness, manifests; fast enough for each commit
+lint: install ## style, types, import directions, manifests: what needs no test
 	@$(BIN)/ruff check -q $(SOURCES)
 	@$(BIN)/ruff format -q --check $(SOURCES)
 	@$(BIN)/mypy contracts/src libs/*/src services/*/src deploy/local/src
 	@$(BIN)/lint-imports --config pyproject.toml | tail -n 12
-	@$(BIN)/python -m pytest -q -p no:testkit.plugin -n 2 tests/architecture tests/contracts
 	@$(BIN)/python k8s/validate.py
+
+check: lint ## that, and the tests of architecture and contracts; fast enough for each commit
+	@$(BIN)/python -m pytest -q -p no:testkit.plugin -n 2 tests/architecture tests/contracts
 
 fix: install ## mend style as far as tools can
 	@$(BIN)/ruff check -q --fix $(SOURCES) || true
