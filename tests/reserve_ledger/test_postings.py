@@ -1,101 +1,21 @@
 """Transactions, reversals and holds over HTTP: atomic, once for a reference, never an overdraft."""
 
 import asyncio
-import base64
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.reserve_ledger.desks import ESCROW, MINE, NET, SHOP, TEN, Desk, holding, moving
 
 from audit.invariants.ledger import LEDGER
 from audit.invariants.ledger_accounts import LEDGER_ACCOUNTS
-from chassis import problems
-from chassis.application import describe
-from chassis.auth import Caller, TokenMint, TokenReader
 from invoiceos_contracts import encode
 from invoiceos_contracts.ledger_v1 import ReserveStated, TransactionPosted
-from messaging import Tx, Writer
-from reserve_ledger.app import service
+from messaging import Tx
 from reserve_ledger.commands import post_for_tenants, post_transactions
 from testkit.service import ServiceUnderTest
-
-TEN = 10_000_000
-NET = TEN - 150_000
-SEED = base64.b64encode(b"k" * 32).decode()
-PUBLIC = Ed25519PrivateKey.from_private_bytes(b"k" * 32).public_key().public_bytes_raw()
-MINE = "merchant:available"
-SHOP = "merchant:available:shop-7"
-ESCROW = "escrow:order-12"
-
-
-class Desk:
-    """Asks as one tenant."""
-
-    def __init__(self, client: httpx.AsyncClient, tenant_id: UUID) -> None:
-        self._client, self.tenant_id = client, tenant_id
-
-    async def call(
-        self, method: str, path: str, body: Any = None, *, scope: str = "ledger:write", **more: str
-    ) -> httpx.Response:
-        token = TokenMint(SEED).mint(Caller(self.tenant_id, "ana", frozenset({scope})))
-        headers = {"Authorization": f"Bearer {token}", **more}
-        return await self._client.request(
-            method, f"/api/v1/ledger/{path}", json=body, headers=headers
-        )
-
-    async def post(self, path: str, body: Any = None, status: int = 201, **more: str) -> Any:
-        answer = await self.call("POST", path, body, **more)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    async def code(self, path: str, body: Any = None) -> str:
-        answer = await self.call("POST", path, body)
-        assert answer.status_code >= 400, answer.text
-        code: str = answer.json()["code"]
-        return code
-
-    async def get(self, path: str) -> Any:
-        answer = await self.call("GET", path, scope="ledger:read")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-@pytest.fixture
-async def desks(ledger: ServiceUnderTest) -> AsyncIterator[Any]:
-    app = describe(service)
-    problems.install(app)
-    app.state.api_database = ledger.api
-    app.state.writer = Writer(ledger.api)
-    app.state.token_reader = TokenReader(base64.b64encode(PUBLIC).decode())
-    writing = asyncio.create_task(app.state.writer.run())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
-        yield lambda tenant_id: Desk(client, tenant_id)
-    writing.cancel()
-
-
-@pytest.fixture
-async def desk(desks: Any, ledger: ServiceUnderTest, payer: Any) -> Desk:
-    """A tenant that has ten dollars less the platform's fee."""
-    await ledger.receives(payer.succeeded(Tx.new_id(), TEN))
-    found: Desk = desks(payer.tenant_id)
-    return found
-
-
-def moving(reference: str, minor: int, *, source: str = MINE, to: str = SHOP, **more: Any) -> Any:
-    legs = [(source, minor), (to, -minor)]
-    postings = [{"address": a, "asset": "PATHUSD", "amount_minor": m} for a, m in legs]
-    return {"reference": reference, "postings": postings, **more}
-
-
-def holding(reference: str, minor: int, **more: Any) -> Any:
-    place = {"address": MINE, "asset": "PATHUSD", "amount_minor": minor}
-    return {"reference": reference, **place, **more}
 
 
 async def at(ledger: ServiceUnderTest, tenant_id: UUID, address: str) -> tuple[int, int]:
