@@ -144,7 +144,7 @@ async def get_accounts(
     cursor: PlaceCursor = None,
     limit: Limit = 50,
 ) -> AddressBalances:
-    """Balances of the addresses that begin alike: now, booked by `as_of`, counting at `effective_at`."""
+    """Balances of addresses that begin alike: now, as booked by a moment, as counting at one."""
     return await addresses.balances_by_address(
         tx, caller.tenant_id, asked, cursor=cursor, limit=limit
     )

@@ -115,7 +115,9 @@ async def balances_by_address(
     )
     totals = await tx.fetch(
         _FOUND
-        + "select asset, sum(balance_minor)::text as minor from found group by asset order by asset",
+        + """
+        select asset, sum(balance_minor)::text as minor from found group by asset order by asset
+        """,
         *arguments,
     )
     shown = rows[:limit]

@@ -8,8 +8,8 @@ from messaging import Tx
 from reserve_ledger.domain.tenant_postings import Hold, HoldState
 from reserve_ledger.store.keys import columns
 
-HOLD_COLUMNS = """h.tenant_id, h.id, h.reference, h.address, h.asset, h.amount_minor, h.captured_minor,
-    h.state, h.expires_at, h.transaction_id, h.actor, h.created_at, h.ended_at"""
+HOLD_COLUMNS = """h.tenant_id, h.id, h.reference, h.address, h.asset, h.amount_minor,
+    h.captured_minor, h.state, h.expires_at, h.transaction_id, h.actor, h.created_at, h.ended_at"""
 
 
 async def select_holds(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Hold]:
