@@ -211,8 +211,10 @@ with entered as (
 insert into reserve_ledger.posting
     (tenant_id, transaction_id, sequence, line, account, asset, amount_minor, balance_minor,
      address, address_balance_minor)
-select * from unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::text[], %s::text[],
-                     %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+select a, b, c, d, e, f, g, h, i, j
+from unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::text[], %s::text[],
+            %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+    as p(a, b, c, d, e, f, g, h, i, j)
 """
 
 
