@@ -70,6 +70,10 @@ migrate: install ## migrate the running stack's databases
 bench: install ## measure; writes a table and .local/bench.json
 	@$(BIN)/python -m tests.load $(BENCH)
 
+.PHONY: bench-ledger
+bench-ledger: install ## what tenants post, beside the yardstick, as tables grow; BENCH="--minutes 10"
+	@$(BIN)/python -m tests.load.ledger_posting $(BENCH)
+
 .PHONY: audit torture simulate mutations models
 audit: install ## look at every invariant of the running stack
 	@$(LOCAL) audit

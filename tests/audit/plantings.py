@@ -129,6 +129,11 @@ LEDGER = [
         " {stranger}, 0, 0, 5, 0, 0, {stranger}, 1, 'x', {stranger})",
     ),
     of(
+        "ledger.holds_are_kept",
+        "update reserve_ledger.account set held_minor = 1"
+        " where tenant_id = {tenant} and address = 'merchant:available'",
+    ),
+    of(
         "ledger.running_balances",
         f"update reserve_ledger.posting set balance_minor = balance_minor + 1 where {OF_PAID}"
         " and account = '1200'",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ephemeral_manager.domain import destruction, payments
 from ephemeral_manager.domain import wallet as domain
+from ephemeral_manager.domain.matters import Open
 from ephemeral_manager.domain.wallet import TRANSITIONS, Closure, State, Wallet
 from ephemeral_manager.errors import IllegalTransition
 from invoiceos_contracts import Amount
@@ -155,7 +156,7 @@ GUARDS = {
 @pytest.mark.parametrize("field", [*GUARDS, None])
 def test_each_value_of_the_guard_alone_stops_destruction(field: str | None) -> None:
     start = watching()
-    guard = destruction.guard_of(start, 0, window_over=True)
+    guard = destruction.guard_of(start, Open(), window_over=True)
     if field is not None:
         guard = guard.model_copy(update={field: GUARDS[field]})
     step = destruction.end_watch(start, guard, 0, 30, NOW)

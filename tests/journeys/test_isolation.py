@@ -28,6 +28,7 @@ BODIES = {
     "POST /api/v1/wallets/ephemeral/{wallet_id}/hold": {"reason": "x"},
     "POST /api/v1/wallets/ephemeral/{wallet_id}/release": {"reason": "x"},
     "POST /api/v1/payments/{payment_id}/refunds/{refund_id}/reject": {"reason": "x"},
+    "POST /api/v1/ledger/holds/{hold_id}/capture": {"to": "escrow:x"},
     "POST /api/v1/payouts/{payout_id}/reject": {"reason": "x"},
     "POST /api/v1/payout-batches/{batch_id}/approve": {"lines_hash": "0" * 64},
     "POST /api/v1/payout-batches/{batch_id}/reject": {"lines_hash": "0" * 64, "reason": "x"},
@@ -77,7 +78,17 @@ async def belongings(platform) -> dict[str, str]:
     batch = await platform.client.post(
         "/api/v1/payout-batches", {"reference": "my batch", "lines": lines}
     )
+    hold = await platform.client.post(
+        "/api/v1/ledger/holds",
+        {
+            "reference": "mine",
+            "address": "merchant:available",
+            "asset": transactions[0]["postings"][0]["amount"]["asset"],
+            "amount_minor": 1,
+        },
+    )
     return {
+        "hold_id": hold["id"],
         "payout_id": payout["id"],
         "batch_id": batch["id"],
         # No route reads a refund by its id; whoever decides on one has the payment too.

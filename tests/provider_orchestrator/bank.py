@@ -42,7 +42,8 @@ class Bank:
     page: bool = False
     """Whether the payer has to act on a page first."""
     faults: list[str] = field(default_factory=list)
-    """Of the next calls, in order: lost, late, refused, declined, wrong_amount, throttled."""
+    """Of the next calls, in order: lost, late, refused, declined, wrong_amount, throttled,
+    busy."""
     blind: bool = False
     """Nothing can be found out of it now."""
     gone: bool = False
@@ -97,6 +98,8 @@ class Bank:
 
     def _follow(self, order: Order, fault: str) -> Answer:
         charge = self._named(order.parent_reference)
+        if fault == "busy":
+            return Answer(Outcome.OK, status=Status.PROCESSING)
         if order.kind is Kind.CAPTURE and charge.status is Status.AUTHORIZED:
             charge.status, charge.captured_minor = Status.SUCCEEDED, order.amount_minor
         elif order.kind is Kind.VOID and charge.status is not Status.SUCCEEDED:

@@ -28,6 +28,7 @@ from provider_orchestrator.commands.follow_intents import (
     give_up_intents,
 )
 from provider_orchestrator.commands.resolve_unknown import Resolve, resolve_unknown
+from provider_orchestrator.domain.adapters import Status
 from provider_orchestrator.domain.intents import IntentState
 from testkit.databases import ServiceDatabase
 from testkit.service import under_test
@@ -198,6 +199,72 @@ async def test_who_does_not_finish_on_the_page_in_time_is_given_up_there(
     for bank in collecting.banks:
         bank.pays()
     assert taken(collecting) == 0
+
+
+async def test_time_is_up_again_where_the_provider_would_not_give_it_up(
+    collecting: Collecting,
+) -> None:
+    for bank in collecting.banks:
+        bank.page = True
+    intent = await begun(collecting)
+    await collecting.work()
+    fault(collecting, "throttled")
+    await collecting.unit.after(timedelta(hours=2))
+    await collecting.work()
+    assert await collecting.state_of(intent.id) == "requires_action"
+    await collecting.unit.after(timedelta(hours=2))
+    await collecting.work()
+    assert await collecting.state_of(intent.id) == "expired"
+    assert await collecting.unit.worker.fetchval("select count(*) from timer") == 1
+    await collecting.unit.after(timedelta(hours=2))
+    assert await collecting.unit.worker.fetchval("select count(*) from timer") == 0
+
+
+async def test_what_could_not_be_given_up_at_once_is_given_up_when_it_can_be(
+    collecting: Collecting,
+) -> None:
+    intent = await begun(collecting, manual_capture=True)
+    await collecting.work()
+    fault(collecting, "busy")
+    end = GiveUp(TENANT, intent.id, IntentState.VOIDED, "asked")
+    await collecting.unit.command(give_up_intents, end)
+    await collecting.work()
+    assert await collecting.state_of(intent.id) == "authorized"
+    await collecting.pass_time(timedelta(minutes=1))
+    await collecting.work()
+    assert await collecting.state_of(intent.id) == "voided"
+    (sent,) = [bank.sent for bank in collecting.banks if bank.sent]
+    assert sent[1] == sent[2]
+
+
+async def test_money_after_the_end_is_asked_after_until_there_is_an_answer(
+    collecting: Collecting,
+) -> None:
+    for bank in collecting.banks:
+        bank.page = True
+    intent = await begun(collecting)
+    await collecting.work()
+    await collecting.unit.after(timedelta(hours=2))
+    await collecting.work()
+    assert await collecting.state_of(intent.id) == "expired"
+    for bank in collecting.banks:
+        bank.blind = True
+        for charge in bank.charges.values():
+            charge.status, charge.captured_minor = Status.SUCCEEDED, 1250
+    await collecting.unit.worker.pool.execute(
+        "update payment_attempt set due_at = now() where kind = 'collect'"
+    )
+    for _ in range(3):
+        await collecting.work()
+        await collecting.pass_time(timedelta(hours=2))
+    assert await collecting.payments() == []
+    for bank in collecting.banks:
+        bank.blind = False
+    await collecting.work()
+    (late,) = await collecting.payments()
+    assert late["amount_minor"] == taken(collecting) == 1250
+    waiting = "select count(*) from payment_attempt where due_at is not null"
+    assert await collecting.unit.worker.fetchval(waiting) == 0
 
 
 async def test_who_paid_on_the_page_just_before_it_was_given_up_has_paid(

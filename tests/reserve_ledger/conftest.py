@@ -1,16 +1,23 @@
+import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from tests.reserve_ledger.desks import PUBLIC, TEN, Desk
 
+from chassis import problems
+from chassis.application import describe
+from chassis.auth import TokenReader
 from chassis.settings import load
 from invoiceos_contracts.base import Amount
 from invoiceos_contracts.invoice_v1 import InvoiceStatus, InvoiceVoided
 from invoiceos_contracts.payment_v1 import PaymentConflicted, PaymentReverted, PaymentSucceeded
 from invoiceos_contracts.samples import sample
-from messaging import Tx
+from messaging import Tx, Writer
 from testkit.databases import ServiceDatabase
 from testkit.service import ServiceUnderTest, under_test
 
@@ -181,3 +188,27 @@ def new_payer() -> Callable[[], Payer]:
 @pytest.fixture(scope="session")
 def payer_class() -> type[Payer]:
     return Payer
+
+
+@pytest.fixture
+async def desks(ledger: ServiceUnderTest) -> AsyncIterator[Any]:
+    from reserve_ledger.app import service
+
+    app = describe(service)
+    problems.install(app)
+    app.state.api_database = ledger.api
+    app.state.writer = Writer(ledger.api)
+    app.state.token_reader = TokenReader(base64.b64encode(PUBLIC).decode())
+    writing = asyncio.create_task(app.state.writer.run())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
+        yield lambda tenant_id: Desk(client, tenant_id)
+    writing.cancel()
+
+
+@pytest.fixture
+async def desk(desks: Any, ledger: ServiceUnderTest, payer: Any) -> Desk:
+    """A tenant that has ten dollars less the platform's fee."""
+    await ledger.receives(payer.succeeded(Tx.new_id(), TEN))
+    found: Desk = desks(payer.tenant_id)
+    return found

@@ -168,7 +168,7 @@ EPHEMERAL_MANAGER = (
         name="destroyed-with-a-payment-unknown",
         sentence="The certificate is made while a payment has an open end.",
         file=f"{_MANAGER}/commands/certify_destructions.py",
-        old="    quiet = [key for key in sorted(destroying) if lives.unknown_payments(key) == 0]",
+        old="    quiet = [key for key in sorted(destroying) if lives.still_open(key) == Open()]",
         new="    quiet = sorted(destroying)",
         suite=f"{_MANAGER_TESTS}/test_subscribers.py"
         "::test_money_that_comes_after_the_end_is_still_announced",

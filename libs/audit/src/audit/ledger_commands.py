@@ -1,18 +1,21 @@
-"""`invoiceos ledger verify`: every ledger proved from its rows, against what was published."""
+"""`invoiceos ledger`: every ledger proved from its rows, and written and made again as a log."""
 
 import asyncio
 import base64
 import hashlib
 import json
+import sys
 import time
 from datetime import UTC
 from typing import Annotated
+from uuid import UUID
 
 import psycopg
 import typer
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from audit.ledger_log import OWN_ADDRESSES, BadLog, export_lines, import_lines
 from audit.ledger_verifier import verify
 from audit.reserve_commands import facts_of
 from chassis.cli import kafka_access, setting
@@ -57,6 +60,29 @@ def verify_ledgers(
     )
     if found.broken or forged:
         raise typer.Exit(WRONG)
+
+
+@ledger.command("export")
+def export_ledger(tenant: Annotated[UUID, typer.Option(help="Whose ledger")]) -> None:
+    """Write a tenant's ledger as a log, one transaction a line, each with its hash."""
+    with psycopg.connect(setting("INVOICEOS_AUDIT_DATABASE_URL"), autocommit=True) as connection:
+        for line in export_lines(connection, tenant):
+            sys.stdout.write(line)
+
+
+@ledger.command("import")
+def import_ledger(
+    log: Annotated[typer.FileText, typer.Argument(help="What `export` wrote; - is standard input")],
+) -> None:
+    """Make a ledger again from its log, in a place where the tenant has none; proves every hash."""
+    url = setting("INVOICEOS_DATABASE_WORKER_URL")
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            tenant, sequence, head = import_lines(connection, log, OWN_ADDRESSES)
+    except BadLog as wrong:
+        typer.echo(str(wrong), err=True)
+        raise typer.Exit(WRONG) from wrong
+    typer.echo(f"ledger {tenant} is at transaction {sequence}: {head}")
 
 
 async def _published(heads: dict[str, dict[int, str]], public_key: str) -> int:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from ephemeral_manager.commands.activate_wallets import Issue, activate_wallets
 from ephemeral_manager.commands.certify_destructions import Testimony, certify_destructions
 from ephemeral_manager.commands.follow_invoices import InvoiceNews, follow_invoices
+from ephemeral_manager.commands.follow_matters import follow_matters
 from ephemeral_manager.commands.follow_payments import PaymentNews, follow_payments
 from ephemeral_manager.commands.order_bulk import ROWS
 from ephemeral_manager.commands.request_bulk_rows import request_bulk_rows
 from ephemeral_manager.commands.settle_bulk_rows import settle_bulk_rows
 from ephemeral_manager.commands.wake_wallets import ask_again, end_watches, expire_wallets
 from ephemeral_manager.domain.wallet import Wake
+from invoiceos_contracts import Event
 from invoiceos_contracts.bulk_v1 import BulkRowRefused
 from invoiceos_contracts.invoice_v1 import (
     InvoiceIssued,
@@ -22,12 +24,23 @@ from invoiceos_contracts.invoice_v1 import (
 )
 from invoiceos_contracts.ledger_v1 import FundsBooked
 from invoiceos_contracts.payment_v1 import (
+    PaymentCanceled,
+    PaymentCaptured,
     PaymentConflicted,
+    PaymentCreated,
+    PaymentDisputeClosed,
+    PaymentDisputed,
     PaymentEvent,
+    PaymentExpired,
     PaymentFailed,
     PaymentReverted,
     PaymentSeen,
     PaymentSucceeded,
+    PaymentVoided,
+    RefundCanceled,
+    RefundFailed,
+    RefundRequested,
+    RefundSucceeded,
 )
 from invoiceos_contracts.provider_v1 import WalletBalanceObserved
 from invoiceos_contracts.wallet_v1 import WalletSecretsDestroyed
@@ -65,6 +78,25 @@ async def on_payment_news(tx: Tx, events: Batch[PaymentEvent | FundsBooked]) -> 
     await follow_payments(
         tx, [PaymentNews(event.fact, event.envelope.time, event.id) for event in events]
     )
+    await follow_matters(tx, [event.fact for event in events])
+
+
+@consumes(
+    PaymentCreated,
+    PaymentCaptured,
+    PaymentCanceled,
+    PaymentExpired,
+    PaymentVoided,
+    PaymentDisputed,
+    PaymentDisputeClosed,
+    RefundRequested,
+    RefundSucceeded,
+    RefundFailed,
+    RefundCanceled,
+)
+async def on_matter_news(tx: Tx, events: Batch[Event]) -> None:
+    """Money is being collected, given back or disputed, or is no more."""
+    await follow_matters(tx, [event.fact for event in events])
 
 
 @consumes(WalletSecretsDestroyed, WalletBalanceObserved)
@@ -80,6 +112,7 @@ SUBSCRIPTIONS = (
     on_row_without_wallet,
     on_invoice_news,
     on_payment_news,
+    on_matter_news,
     on_testimony,
 )
 

@@ -2,6 +2,7 @@
 
 from chassis.runtime import Service
 from reserve_ledger.api import ROUTERS
+from reserve_ledger.commands.hold_funds import EXPIRY, expire_holds
 from reserve_ledger.queries.traced import TRACED
 from reserve_ledger.settings import LedgerSettings
 from reserve_ledger.subscribers import SUBSCRIPTIONS
@@ -12,6 +13,7 @@ service = Service(
     settings=LedgerSettings,
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
+    timers={EXPIRY: expire_holds},
     workers=WORKERS,
     traced=TRACED,
 )

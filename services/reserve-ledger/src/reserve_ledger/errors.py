@@ -121,3 +121,83 @@ class ProofNotFound(Refusal):
     code = "proof_not_found"
     kind = Kind.NOT_FOUND
     title = "There is no such proof"
+
+
+class PostingsUnbalanced(Refusal):
+    """Debits and credits of an asset are not equal."""
+
+    code = "postings_unbalanced"
+    kind = Kind.INVALID
+    title = "The postings must sum to zero for each asset"
+
+
+class AddressUnknown(Refusal):
+    """No account of the chart has such an address."""
+
+    code = "address_unknown"
+    kind = Kind.INVALID
+    title = "No account of the chart has this address"
+
+
+class AccountNotYours(Refusal):
+    """The account is the platform's, or moves by payments alone."""
+
+    code = "account_not_yours"
+    kind = Kind.FORBIDDEN
+    title = "Only merchant:available, escrow and payer:<name> can be posted to"
+
+
+class InsufficientFunds(Refusal):
+    """An account has not got so much available."""
+
+    code = "insufficient_funds"
+    kind = Kind.REFUSED
+    title = "There is not so much available"
+
+
+class ReferenceReused(Refusal):
+    """The reference names something else already."""
+
+    code = "reference_reused"
+    kind = Kind.CONFLICT
+    title = "This reference names another transaction or hold"
+
+
+class TransactionNotReversible(Refusal):
+    """A payment or payout led to it: it is undone by what happens to that."""
+
+    code = "transaction_not_reversible"
+    kind = Kind.REFUSED
+    title = "Only what was posted by request can be reversed by request"
+
+
+class TransactionReversed(Refusal):
+    """It was reversed before."""
+
+    code = "transaction_reversed"
+    kind = Kind.CONFLICT
+    title = "This transaction is reversed already"
+
+
+class HoldNotFound(Refusal):
+    """No such hold, or another tenant's."""
+
+    code = "hold_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such hold"
+
+
+class HoldEnded(Refusal):
+    """It was captured, voided, or its time is over."""
+
+    code = "hold_ended"
+    kind = Kind.CONFLICT
+    title = "This hold is captured, voided or expired"
+
+
+class CaptureTooLarge(Refusal):
+    """More than is held."""
+
+    code = "capture_too_large"
+    kind = Kind.REFUSED
+    title = "Not so much is held"

@@ -68,4 +68,25 @@ LEDGER_ACCOUNTS: Final = (
         """,
         "I13",
     ),
+    Invariant(
+        "ledger.holds_are_kept",
+        "What an account holds back is the sum of its open holds, and what was captured has its "
+        "transaction.",
+        """
+        with held as (
+            select tenant_id, address, asset, sum(amount_minor) as minor
+            from reserve_ledger.hold where state = 'held' group by tenant_id, address, asset
+        )
+        select tenant_id, address, asset, a.held_minor, h.minor
+        from reserve_ledger.account a full join held h using (tenant_id, address, asset)
+        where coalesce(a.held_minor, 0) <> coalesce(h.minor, 0)
+        union all
+        select h.tenant_id, h.address, h.asset, h.captured_minor, null
+        from reserve_ledger.hold h
+        left join reserve_ledger.ledger_transaction t
+            on t.tenant_id = h.tenant_id and t.id = h.transaction_id
+        where h.state = 'captured' and t.template is distinct from 'hold_captured'
+        """,
+        "I4",
+    ),
 )

@@ -73,7 +73,7 @@ with split as (
     select p.tenant_id, p.asset, p.account, sum(p.amount_minor)
     from reserve_ledger.ledger_transaction t
     join reserve_ledger.posting p using (tenant_id, sequence)
-    where t.template in ('reconciliation_adjusted', 'posted', 'posted_reversed')
+    where t.template in ('reconciliation_adjusted', 'posted', 'posted_reversed', 'hold_captured')
     group by p.tenant_id, p.asset, p.account
 ), explained as (
     select tenant_id, asset, account, sum(minor) as minor

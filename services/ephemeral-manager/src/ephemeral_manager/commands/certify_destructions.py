@@ -8,6 +8,7 @@ from chassis.evidence import Signer, canonical, digest
 from ephemeral_manager import store
 from ephemeral_manager.commands.lives import Lives
 from ephemeral_manager.domain.destruction import Head, certificate_body
+from ephemeral_manager.domain.matters import Open
 from ephemeral_manager.domain.wallet import State, Step
 from ephemeral_manager.settings import signer
 from ephemeral_manager.store import Key
@@ -50,7 +51,7 @@ async def certify_destructions(tx: Tx, heard: Sequence[Testimony]) -> None:
         await store.upsert_evidence(tx, "secrets", secrets)
     if balances:
         await store.upsert_evidence(tx, "balance", balances)
-    quiet = [key for key in sorted(destroying) if lives.unknown_payments(key) == 0]
+    quiet = [key for key in sorted(destroying) if lives.still_open(key) == Open()]
     if quiet:
         await certify(tx, lives, quiet, {item.key: item.cause for item in heard})
     await lives.save(tx)

@@ -6,9 +6,11 @@ from typing import Self
 from uuid import UUID
 
 from ephemeral_manager import store
+from ephemeral_manager.domain.matters import Open
 from ephemeral_manager.domain.payments import Payment, review, unknown_payments
 from ephemeral_manager.domain.wallet import Alarm, Step, Wallet
 from ephemeral_manager.store import Key
+from ephemeral_manager.store.matters import count_open
 from invoiceos_contracts import Event
 from messaging import Timer, Tx
 
@@ -21,6 +23,8 @@ class Lives:
         self._now = tx.now
         self.wallets: dict[Key, Wallet] = {(w.tenant_id, w.id): w for w in wallets}
         self.payments: dict[Key, dict[UUID, Payment]] = {}
+        self.matters: dict[Key, Open] = {}
+        """What is open, by tenant and invoice."""
         self._before = dict(self.wallets)
         self._payments_before: dict[UUID, Payment] = {}
         self._facts: list[tuple[Event, UUID | None]] = []
@@ -36,6 +40,7 @@ class Lives:
         """The wallets of these keys (tenant, wallet) that there are, with their payments."""
         lives = await cls.alone(tx, keys)
         await lives.load_payments(tx, lives.wallets)
+        lives.matters = await count_open(tx, list(lives.by_invoice()))
         return lives
 
     @classmethod
@@ -78,9 +83,12 @@ class Lives:
         payments.update((payment.id, payment) for payment in changed)
         self.apply(key, step, cause)
 
-    def unknown_payments(self, key: Key) -> int:
-        """How many payments to a wallet have an open end."""
-        return unknown_payments(self.payments.get(key, {}).values())
+    def still_open(self, key: Key) -> Open:
+        """How much about a wallet's money has an open end: it is not destroyed before."""
+        wallet = self.wallets[key]
+        known = self.matters.get((wallet.tenant_id, wallet.invoice_id), Open())
+        unknown = unknown_payments(self.payments.get(key, {}).values())
+        return replace(known, payments=known.payments + unknown)
 
     async def save(self, tx: Tx) -> None:
         """Write what changed, state the facts, set the alarms."""

@@ -8,6 +8,7 @@ from ephemeral_manager.commands.certify_destructions import certify
 from ephemeral_manager.commands.lives import Lives
 from ephemeral_manager.domain import destruction
 from ephemeral_manager.domain import wallet as domain
+from ephemeral_manager.domain.matters import Open
 from ephemeral_manager.domain.wallet import State
 from ephemeral_manager.settings import settings
 from ephemeral_manager.store import Key
@@ -40,7 +41,7 @@ async def end_watches(tx: Tx, timers: Sequence[Timer]) -> None:
         wallet = lives.wallets[key]
         if _until(timer) != wallet.watch_until:
             continue  # The window was restarted, and has an alarm of its own.
-        guard = destruction.guard_of(wallet, lives.unknown_payments(key), window_over=True)
+        guard = destruction.guard_of(wallet, lives.still_open(key), window_over=True)
         attempt = int(timer.payload.get("attempt", 0))
         step = destruction.end_watch(wallet, guard, attempt, settings().destroy_retry_s, tx.now)
         lives.apply(key, step, None)
@@ -58,7 +59,7 @@ async def ask_again(tx: Tx, timers: Sequence[Timer]) -> None:
         key = _key(timer)
         wallet = lives.wallets.get(key)
         if wallet is not None:
-            guard = destruction.guard_of(wallet, lives.unknown_payments(key), window_over=True)
+            guard = destruction.guard_of(wallet, lives.still_open(key), window_over=True)
             step = destruction.ask_again(wallet, guard, settings().destroy_retry_s, tx.now)
             lives.apply(key, step, None)
     await lives.save(tx)
@@ -70,7 +71,7 @@ def _without_chain(lives: Lives) -> list[Key]:
         for key, wallet in lives.wallets.items()
         if wallet.state is State.DESTROYING
         and wallet.chain_id is None
-        and lives.unknown_payments(key) == 0
+        and lives.still_open(key) == Open()
     )
 
 

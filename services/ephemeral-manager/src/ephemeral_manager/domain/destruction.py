@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ephemeral_manager.domain.matters import Open
 from ephemeral_manager.domain.wallet import Alarm, State, Step, Wake, Wallet, watch_alarm
 from invoiceos_contracts import encode
 from invoiceos_contracts.ephemeral_v1 import (
@@ -34,17 +35,14 @@ ALSO_KEPT = (
 )
 
 
-def guard_of(wallet: Wallet, unknown_payments: int, *, window_over: bool) -> Guard:
-    """The values that decide whether a wallet may be destroyed.
-
-    Disputes and refunds have no service yet that states them, so there are none.
-    """
+def guard_of(wallet: Wallet, still_open: Open, *, window_over: bool) -> Guard:
+    """The values that decide whether a wallet may be destroyed."""
     return Guard(
         drained=wallet.drained_at is not None,
         watch_window_over=window_over,
-        unknown_payments=unknown_payments,
-        open_disputes=0,
-        open_refunds=0,
+        unknown_payments=still_open.payments,
+        open_disputes=still_open.disputes,
+        open_refunds=still_open.refunds,
         legal_hold=wallet.legal_hold_reason is not None,
     )
 

@@ -16,6 +16,7 @@ _QUERY = re.compile(rb"[\x21-\x7e]*")
 _DEPTH = 6
 BODY_BYTES_MAX = 262_144
 BULK = "/api/v1/wallets/ephemeral/bulk"
+LEDGER = "/api/v1/ledger"
 BULK_BYTES_MAX = 8 * 1_048_576
 """As the service that takes bulk orders has it."""
 
@@ -46,7 +47,9 @@ class Route:
 
     def is_streamed(self, path: str) -> bool:
         """Whether an answer goes on as it comes: progress that lasts, files of any length."""
-        return self.prefix == BULK and path.endswith(("/events", "/results"))
+        if self.prefix == BULK:
+            return path.endswith(("/events", "/results"))
+        return self.prefix == LEDGER and path.endswith("/statement.csv")
 
 
 def _table() -> Iterator[Route]:

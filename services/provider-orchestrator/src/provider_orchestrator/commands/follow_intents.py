@@ -130,7 +130,10 @@ def _give_up(tx: Tx, request: GiveUp, changes: _Changes) -> Intent | Refusal:
 
 
 async def expire_intents(tx: Tx, timers: Sequence[Timer]) -> None:
-    """Time is up: who has not begun, or has not finished on the provider's page, need not."""
+    """Time is up: who has not begun, or has not finished on the provider's page, need not.
+
+    Time is up again until it has ended: the provider may refuse to give it up just now.
+    """
     requests = [
         GiveUp(timer.tenant_id, UUID(timer.ref), IntentState.EXPIRED, "expired") for timer in timers
     ]
@@ -138,7 +141,7 @@ async def expire_intents(tx: Tx, timers: Sequence[Timer]) -> None:
     again = [
         Timer(EXPIRY, timer.ref, timer.tenant_id, tx.now + EXPIRES_AGAIN)
         for timer, answer in zip(timers, answers, strict=True)
-        if isinstance(answer, PaymentUnderWay)
+        if isinstance(answer, PaymentUnderWay) or (isinstance(answer, Intent) and answer.is_open)
     ]
     tx.schedule(again)
 

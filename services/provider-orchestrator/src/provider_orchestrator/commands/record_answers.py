@@ -10,7 +10,15 @@ from provider_orchestrator.commands.route_intents import Desk, route_intents
 from provider_orchestrator.domain.adapters import Answer, Kind
 from provider_orchestrator.domain.attempts import State
 from provider_orchestrator.domain.collecting import Collected, captured, moved, part_captured
-from provider_orchestrator.domain.intents import Intent, Step, Trial, collected, followed, told
+from provider_orchestrator.domain.intents import (
+    Intent,
+    Step,
+    Trial,
+    asked_again,
+    collected,
+    followed,
+    told,
+)
 from provider_orchestrator.store import intents as store
 from provider_orchestrator.store.settling import insert_watches
 
@@ -118,6 +126,10 @@ def _collect(tx: Tx, outcome: _Outcome, intent: Intent, trial: Trial, *, late: b
 def _hear_late(tx: Tx, one: Heard, outcome: _Outcome) -> None:
     """An attempt that had ended: only money that was captured after all changes anything."""
     trial = outcome.trials[one.intent_id][one.attempt_id]
+    if one.answer.status is None:
+        # Nothing was learned: whoever said that there is something new is believed a while longer.
+        outcome.changed.setdefault(trial.id, asked_again(trial, tx.now))
+        return
     live = replace(trial, state=State.UNKNOWN, unknown_since=tx.now)
     after = told(live, one.answer, tx.now)
     known = trial.state is State.CAPTURED or trial.captured_minor is not None

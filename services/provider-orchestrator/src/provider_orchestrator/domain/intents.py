@@ -256,6 +256,15 @@ def _later(trial: Trial, now: datetime) -> Trial:
     return replace(trial, due_at=due)
 
 
+def asked_again(trial: Trial, now: datetime) -> Trial:
+    """An attempt that has ended, asked after because something was said of it, without an answer:
+    less and less often, until there is one.
+    """
+    wait = LOOK_AGAIN * 2 ** min(trial.inquiries, 12)
+    due = now + min(wait, attempts.INQUIRE_EVERY_MAX)
+    return replace(trial, inquiries=trial.inquiries + 1, due_at=due)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What became of an intent and its attempts."""

@@ -252,6 +252,11 @@ async def save_trials(tx: Tx, trials: Sequence[Trial]) -> None:
     ]
     await tx.execute(
         """
+        with mine as materialized (
+            -- In the order in which webhooks lock them, so that none waits for the other in a ring.
+            select tenant_id, id from payment_attempt
+            where (tenant_id, id) in (select * from unnest($1::uuid[], $2::uuid[]))
+            order by tenant_id, id for update)
         update payment_attempt as a
         set state = n.state, status = n.status, outcome = n.outcome, cause = n.cause,
             provider_reference = n.provider_reference, captured_minor = n.captured_minor,
@@ -266,6 +271,7 @@ async def save_trials(tx: Tx, trials: Sequence[Trial]) -> None:
             as n(tenant_id, id, state, status, outcome, cause, provider_reference, captured_minor,
                  captured_asset, authorized_minor, fee_minor, raw, unknown_since, inquiries, due_at,
                  resolved_by, resolved_reason)
+        join mine using (tenant_id, id)
         where a.tenant_id = n.tenant_id and a.id = n.id
         """,
         *[list(column) for column in zip(*rows, strict=True)],

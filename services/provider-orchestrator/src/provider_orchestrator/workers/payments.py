@@ -16,7 +16,7 @@ from provider_orchestrator.commands.keep_webhooks import follow_webhooks
 from provider_orchestrator.commands.observe_health import observe_health
 from provider_orchestrator.commands.record_answers import Heard, record_answers
 from provider_orchestrator.commands.route_intents import Desk, route_waiting
-from provider_orchestrator.domain.adapters import Adapter, Answer, Order, Status
+from provider_orchestrator.domain.adapters import Adapter, Answer, Kind, Order, Status
 from provider_orchestrator.domain.attempts import State
 from provider_orchestrator.domain.health import STANDARD, Key, Observation, judged
 from provider_orchestrator.domain.outcomes import Outcome
@@ -103,8 +103,10 @@ async def _ask(adapter: Adapter, claimed: Claimed) -> Answer:
         return await adapter.send(order)
     answer = await adapter.find(order)
     # Not there, which proves nothing: it may be on its way, so the same order with the same key.
+    # What could not be given up at once is given up when it can be.
     absent = answer.status is Status.NOT_FOUND and not answer.cannot_happen
-    return await adapter.send(order) if absent and trial.state is State.UNKNOWN else answer
+    again = trial.state is State.UNKNOWN or (trial.is_live and trial.kind is Kind.VOID)
+    return await adapter.send(order) if absent and again else answer
 
 
 async def _observe(tx: Tx, done: Sequence[tuple[Claimed, Answer]]) -> None:

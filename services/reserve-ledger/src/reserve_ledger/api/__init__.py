@@ -1,5 +1,5 @@
 """The books and the reserve over HTTP."""
 
-from reserve_ledger.api import ledger, reserves
+from reserve_ledger.api import ledger, postings, reserves
 
-ROUTERS = (ledger.router, reserves.router)
+ROUTERS = (ledger.router, postings.router, reserves.router)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, WithJsonSchema
 
 from chassis.auth import Caller, needs
@@ -12,7 +13,15 @@ from chassis.http import Cursor, Limit, Page, Reading, after, page
 from chassis.strict_json import StrictRoute
 from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.ids import InvoiceId, PaymentId, TransactionId
-from reserve_ledger.queries import accounts, reserves, transactions, verification
+from messaging import Database
+from reserve_ledger.queries import (
+    accounts,
+    addresses,
+    exports,
+    reserves,
+    transactions,
+    verification,
+)
 from reserve_ledger.queries.accounts import (
     SEQUENCE_MAX,
     AccountStatement,
@@ -20,6 +29,7 @@ from reserve_ledger.queries.accounts import (
     Period,
     TrialBalance,
 )
+from reserve_ledger.queries.addresses import AddressBalances, Asked
 from reserve_ledger.queries.reserves import ReserveStatementView
 from reserve_ledger.queries.transactions import TransactionView
 from reserve_ledger.queries.verification import Verification
@@ -72,6 +82,18 @@ def _period(
     return Period(start, end)
 
 
+Prefix = Annotated[str, Query(max_length=160, pattern=r"^[a-z0-9_:-]*$")]
+
+
+def _asked(
+    prefix: Prefix = "",
+    asset: AssetCode | None = None,
+    as_of: Moment | None = None,
+    effective_at: Moment | None = None,
+) -> Asked:
+    return Asked(prefix, asset, as_of, effective_at)
+
+
 @router.get("/api/v1/ledger/accounts/{code}/statement")
 async def get_account_statement(
     code: Annotated[str, Path(pattern=r"^[0-9]{4}$")],
@@ -85,6 +107,46 @@ async def get_account_statement(
     """An account's postings from one moment to just before another, with running balance."""
     return await accounts.account_statement(
         tx, (caller.tenant_id, code, asset), period, after=after(cursor), limit=limit
+    )
+
+
+@router.get(
+    "/api/v1/ledger/accounts/{code}/statement.csv",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}},
+)
+async def get_account_statement_csv(
+    code: Annotated[str, Path(pattern=r"^[0-9]{4}$")],
+    asset: AssetCode,
+    period: Annotated[Period, Depends(_period)],
+    caller: Reader,
+    request: Request,
+) -> StreamingResponse:
+    """The same as a file, whole."""
+    exports.check(code, period)
+    database: Database = request.app.state.api_database
+    account = (caller.tenant_id, code, asset)
+    return StreamingResponse(
+        exports.statement_csv(database, account, period),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{code}-{asset}.csv"'},
+    )
+
+
+PlaceCursor = Annotated[str | None, Query(max_length=300, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+@router.get("/api/v1/ledger/accounts")
+async def get_accounts(
+    caller: Reader,
+    tx: Reading,
+    asked: Annotated[Asked, Depends(_asked)],
+    cursor: PlaceCursor = None,
+    limit: Limit = 50,
+) -> AddressBalances:
+    """Balances of addresses that begin alike: now, as booked by a moment, as counting at one."""
+    return await addresses.balances_by_address(
+        tx, caller.tenant_id, asked, cursor=cursor, limit=limit
     )
 
 

@@ -54,6 +54,7 @@ TREASURY: Final = "1200"
 SUSPENSE_IN: Final = "1900"
 MERCHANT_AVAILABLE: Final = "2100"
 MERCHANT_PENDING: Final = "2110"
+ESCROW: Final = "2200"
 PAYER_UNAPPLIED: Final = "2500"
 SUSPENSE_OUT: Final = "2900"
 PLATFORM_FEE: Final = "4100"
@@ -94,7 +95,7 @@ _ACCOUNTS: Final = (
         "merchant:pending",
         ("merchant:pending:**",),
     ),
-    Account("2200", "Escrow", AccountKind.LIABILITY, "escrow", ("escrow:**", "invoice:*:escrow")),
+    Account(ESCROW, "Escrow", AccountKind.LIABILITY, "escrow", ("escrow:**", "invoice:*:escrow")),
     Account("2300", "Payout in flight", AccountKind.LIABILITY, "payout", ("payout:*",)),
     Account("2400", "Refund in flight", AccountKind.LIABILITY, "refund", ("refund:*",)),
     Account(PAYER_UNAPPLIED, "Payer unapplied", AccountKind.LIABILITY, "payer", ("payer:*",)),

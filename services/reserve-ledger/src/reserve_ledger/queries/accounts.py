@@ -115,7 +115,7 @@ class Period:
 
 async def balances(tx: Tx, tenant_id: UUID, as_of: datetime | None, asset: str | None) -> Balances:
     """Balances as of a moment, all of them or those of one asset."""
-    sequence = await _sequence_at(tx, tenant_id, as_of)
+    sequence = await sequence_at(tx, tenant_id, as_of)
     found = await balances_at(tx, tenant_id, sequence, asset)
     return Balances(
         as_of=as_of,
@@ -136,7 +136,7 @@ async def balances(tx: Tx, tenant_id: UUID, as_of: datetime | None, asset: str |
 
 async def trial_balance(tx: Tx, tenant_id: UUID, as_of: datetime | None) -> TrialBalance:
     """Every account on the side where it stands, and the sums of both sides."""
-    sequence = await _sequence_at(tx, tenant_id, as_of)
+    sequence = await sequence_at(tx, tenant_id, as_of)
     found = await balances_at(tx, tenant_id, sequence, None)
     sides: dict[str, list[int]] = {}
     for (_, asset), minor in found.items():
@@ -177,8 +177,8 @@ async def account_statement(
         raise AccountNotFound
     if period.start and period.end and period.end < period.start:
         raise PeriodReversed
-    first = await _sequence_before(tx, tenant_id, period.start) if period.start else 0
-    last = await _sequence_before(tx, tenant_id, period.end)
+    first = await sequence_before(tx, tenant_id, period.start) if period.start else 0
+    last = await sequence_before(tx, tenant_id, period.end)
     rows = await tx.fetch(
         """
         select p.sequence, p.line, p.transaction_id, t.template, t.template_version, t.invoice_id,
@@ -221,10 +221,10 @@ def _split_place(place: UUID | None) -> tuple[int, int]:
     return min(place.int >> LINE_BITS, SEQUENCE_MAX), place.int & LINE_MAX
 
 
-async def _sequence_at(tx: Tx, tenant_id: UUID, as_of: datetime | None) -> int:
+async def sequence_at(tx: Tx, tenant_id: UUID, as_of: datetime | None) -> int:
     """The last transaction posted at or before a moment; 0 where there is none."""
     if as_of is None:
-        return await _sequence_before(tx, tenant_id, None)
+        return await sequence_before(tx, tenant_id, None)
     found: int | None = await tx.fetchval(
         """
         select sequence from ledger_transaction where tenant_id = $1 and posted_at <= $2
@@ -236,7 +236,7 @@ async def _sequence_at(tx: Tx, tenant_id: UUID, as_of: datetime | None) -> int:
     return found or 0
 
 
-async def _sequence_before(tx: Tx, tenant_id: UUID, moment: datetime | None) -> int:
+async def sequence_before(tx: Tx, tenant_id: UUID, moment: datetime | None) -> int:
     """The last transaction posted before a moment, or at all; 0 where there is none."""
     found: int | None = await tx.fetchval(
         """

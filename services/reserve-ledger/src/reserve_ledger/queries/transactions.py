@@ -1,7 +1,6 @@
 """Transactions as they were posted."""
 
 import json
-from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
@@ -11,10 +10,9 @@ from invoiceos_contracts.ids import InvoiceId, PaymentId, TransactionId
 from invoiceos_contracts.ledger_v1 import PlacedPosting
 from messaging import Tx
 from reserve_ledger.domain.addresses import own_address
-from reserve_ledger.domain.catalogue import Leg, Template
 from reserve_ledger.domain.chain import Posted
-from reserve_ledger.domain.entries import Entry
 from reserve_ledger.errors import TransactionNotFound
+from reserve_ledger.store.posted import TRANSACTION, posted_of
 
 
 class TransactionView(Shape):
@@ -40,34 +38,14 @@ class TransactionView(Shape):
     hash: str
 
 
-_TRANSACTION = """
-    select t.tenant_id, t.id, t.sequence, t.template, t.template_version, t.cause_event_id,
-           t.invoice_id, t.payment_id, t.reverses, t.posted_at, t.reference, t.effective_at,
-           t.metadata::text as metadata, t.actor,
-           encode(t.previous_hash, 'hex') as previous_hash, encode(t.hash, 'hex') as hash,
-           p.accounts, p.assets, p.amounts, p.addresses, p.balances, p.at_addresses
-    from ledger_transaction t
-    cross join lateral (
-        select coalesce(array_agg(account::text order by line), '{}') as accounts,
-               coalesce(array_agg(asset::text order by line), '{}') as assets,
-               coalesce(array_agg(amount_minor order by line), '{}') as amounts,
-               coalesce(array_agg(address order by line), '{}') as addresses,
-               coalesce(array_agg(balance_minor order by line), '{}') as balances,
-               coalesce(array_agg(coalesce(address_balance_minor, balance_minor) order by line),
-                        '{}') as at_addresses
-        from posting where tenant_id = t.tenant_id and sequence = t.sequence
-    ) p
-"""
-
-
 async def transaction(tx: Tx, tenant_id: UUID, transaction_id: UUID) -> TransactionView:
     """One transaction; raises `TransactionNotFound`."""
     row = await tx.fetchrow(
-        _TRANSACTION + " where t.tenant_id = $1 and t.id = $2", tenant_id, transaction_id
+        TRANSACTION + " where t.tenant_id = $1 and t.id = $2", tenant_id, transaction_id
     )
     if row is None:
         raise TransactionNotFound
-    return _view(_posted(row))
+    return view_of(posted_of(row))
 
 
 async def transactions(
@@ -86,53 +64,28 @@ async def transactions(
             return []
     # Each filter is a statement of its own, so that each gets the plan that suits it.
     arguments: list[object] = [tenant_id, before, limit + 1]
-    sql = _TRANSACTION + " where t.tenant_id = $1 and t.sequence < $2"
+    sql = TRANSACTION + " where t.tenant_id = $1 and t.sequence < $2"
     for column, value in (("invoice_id", invoice_id), ("payment_id", payment_id)):
         if value is not None:
             arguments.append(value)
             sql += f" and t.{column} = ${len(arguments)}"
     rows = await tx.fetch(sql + " order by t.sequence desc limit $3", *arguments)
-    return [_view(_posted(row)) for row in rows]
+    return [view_of(posted_of(row)) for row in rows]
 
 
 async def stretch(tx: Tx, tenant_id: UUID, behind: int, last: int) -> list[Posted]:
     """Transactions behind one sequence up to another, in order."""
     rows = await tx.fetch(
-        _TRANSACTION
+        TRANSACTION
         + " where t.tenant_id = $1 and t.sequence > $2 and t.sequence <= $3 order by t.sequence",
         tenant_id,
         behind,
         last,
     )
-    return [_posted(row) for row in rows]
+    return [posted_of(row) for row in rows]
 
 
-def _posted(row: Any) -> Posted:
-    return Posted(
-        entry=Entry(
-            tenant_id=row["tenant_id"],
-            id=row["id"],
-            template=Template(row["template"], row["template_version"]),
-            cause_event_id=row["cause_event_id"],
-            legs=tuple(map(Leg, row["accounts"], row["assets"], row["amounts"], row["addresses"])),
-            invoice_id=row["invoice_id"],
-            payment_id=row["payment_id"],
-            reverses=row["reverses"],
-            reference=row["reference"],
-            effective_at=row["effective_at"],
-            metadata=row["metadata"],
-            actor=row["actor"],
-        ),
-        sequence=row["sequence"],
-        posted_at=row["posted_at"],
-        previous_hash=row["previous_hash"],
-        hash=row["hash"],
-        balances=tuple(row["balances"]),
-        address_balances=tuple(row["at_addresses"]),
-    )
-
-
-def _view(posted: Posted) -> TransactionView:
+def view_of(posted: Posted) -> TransactionView:
     entry = posted.entry
     return TransactionView(
         id=entry.id,
