@@ -22,12 +22,27 @@ EVERY_SERVICE = (
     "relay.deleted",
 )
 CONSUMER = ("consumer.marked", "consumer.handled", "consumer.committed", "offsets.committing")
+LEDGER = ("ledger.entered", "ledger.balanced", "ledger.stated", "reserve.stated")
+ELSEWHERE = {
+    "payment": "tests/provider_orchestrator/test_collecting_death.py",
+    "disbursement": "tests/provider_orchestrator/test_payouts.py",
+    "sweep": "tests/provider_orchestrator/test_evm_sweeps.py",
+    "ledger": "tests/reserve_ledger/test_postings.py",
+}
+"""What the load here never comes by, by the first word of its name: where it is killed."""
+IN_ONE_TRANSACTION = {
+    "bulk.rows_requested",
+    "bulk.rows_settled",
+    "adjustment.posting",
+    "settlement.recorded",
+}
+"""Neither comes by them; to die there is to die at `transaction.flushed`."""
 POINTS: dict[str, Sequence[str]] = {
     "invoice": EVERY_SERVICE + CONSUMER,
     "wallet-factory": EVERY_SERVICE + CONSUMER,
     "ephemeral-manager": (*EVERY_SERVICE, *CONSUMER, "timer.fired"),
     "provider-orchestrator": EVERY_SERVICE + CONSUMER,
-    "reserve-ledger": EVERY_SERVICE + CONSUMER,
+    "reserve-ledger": (*EVERY_SERVICE, *CONSUMER, *LEDGER),
     "notification": (
         *EVERY_SERVICE,
         *CONSUMER,

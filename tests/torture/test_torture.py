@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 from tests.torture import fork_server
 from tests.torture.__main__ import SHORT, every_fault
-from tests.torture.faults_process import POINTS
+from tests.torture.faults_process import ELSEWHERE, IN_ONE_TRANSACTION, POINTS
 from tests.torture.journal import Journal, Payment, Promise
 from tests.torture.judge import BOOKED, Finding, of_bookings, of_promises, of_webhooks, rules
 from tests.torture.poison import KINDS
@@ -180,6 +181,7 @@ async def plant(connection, table, **values):
     )
 
 
+HASH = r"'\x" + "aa" * 32 + "'"
 TENANT, PAYMENT = f"'{uuid.UUID(int=1)}'", f"'{uuid.UUID(int=2)}'"
 
 
@@ -191,6 +193,12 @@ async def a_payment(connection):
         id=PAYMENT,
         state="'seen'",
         asset="'PATHUSD'",
+        chain_id="1",
+        block_number="1",
+        block_hash=HASH,
+        block_at="now()",
+        transaction_hash=HASH,
+        log_index="1",
     )
 
 
@@ -295,10 +303,15 @@ def test_named_points_are_those_of_the_code():
     root = Path(__file__).parents[2]
     sources = [*root.glob("libs/*/src/**/*.py"), *root.glob("services/*/src/**/*.py")]
     code = "".join(path.read_text() for path in sources)
+    named = re.findall(r'failpoint\("([^"]+)"\)', code)
+    assert len(set(named)) == len(named)
     known = {point for points in POINTS.values() for point in points}
-    known |= set(fork_server.COMMON).union(*fork_server.OWN.values())
-    assert {name for name in known if f'failpoint("{name}")' not in code} == set()
-    assert code.count('failpoint("') == len(known)
+    assert known == set(fork_server.COMMON).union(*fork_server.OWN.values())
+    rest = set(named) - known - IN_ONE_TRANSACTION
+    assert known | IN_ONE_TRANSACTION <= set(named)
+    assert {point.partition(".")[0] for point in rest} == set(ELSEWHERE)
+    for name, file in ELSEWHERE.items():
+        assert f"{name}." in (root / file).read_text(), f"{file} kills at no point of {name}"
 
 
 def test_each_kind_of_poison_differs_from_the_good_record(planted_record):
