@@ -26,6 +26,7 @@ PREFIXES = {
     "job_id": "blk",
     "payment_id": "pay",
     "transaction_id": "txn",
+    "hold_id": "hld",
     "endpoint_id": "whe",
     "delivery_id": "whd",
 }
