@@ -4,7 +4,6 @@ import random
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,11 +39,6 @@ CASES: list[tuple[str, str, tuple[Any, ...], tuple[Any, ...]]] = [
     ("refund", "open_refunds", (RefundRequested,), (RefundCanceled,)),
     ("dispute", "open_disputes", (PaymentDisputed,), (PaymentDisputeClosed,)),
 ]
-each_case = pytest.mark.parametrize(
-    ("field", "begun", "over"),
-    [case[1:] for case in CASES],
-    ids=["-".join(kind.__name__ for kind in (*c[2], *c[3])) for c in CASES],
-)
 
 
 async def fire(unit: ServiceUnderTest, kind: str) -> None:
@@ -75,40 +69,38 @@ def said(life: Any, kind: Any, matter: UUID) -> Event:
     return fact
 
 
-@each_case
 async def test_what_is_open_blocks_the_end_and_its_end_frees_it(
-    unit: ServiceUnderTest, life: Any, field: str, begun: Any, over: Any
+    unit: ServiceUnderTest, life: Any
 ) -> None:
-    matter = uuid4()
-    await unit.receives(life.issued(), life.voided())
-    for kind in begun:
-        await unit.receives(said(life, kind, matter))
+    lives = [(type(life)(), uuid4(), case) for case in CASES]
+    for one, matter, (_, _, begun, _) in lives:
+        opened = [said(one, kind, matter) for kind in begun]
+        await unit.receives(one.issued(), one.voided(), *opened)
     await fire(unit, "wallet.watch")
-    assert await state_of(unit, life) == "watching", field
-    for kind in over:
-        await unit.receives(said(life, kind, matter))
+    assert [await state_of(unit, one) for one, _, _ in lives] == ["watching"] * len(CASES)
+    for one, matter, (_, _, _, over) in lives:
+        await unit.receives(*(said(one, kind, matter) for kind in over))
     await fire(unit, "wallet.watch")
-    assert await state_of(unit, life) == "destroying"
-    (asked,) = await unit.facts(EphemeralWalletDestroying)
-    assert getattr(asked.guard, field) == 0
+    assert [await state_of(unit, one) for one, _, _ in lives] == ["destroying"] * len(CASES)
+    assert len(await unit.facts(EphemeralWalletDestroying)) == len(CASES)
 
 
-@each_case
 async def test_what_is_opened_while_it_is_being_destroyed_holds_the_certificate(
-    unit: ServiceUnderTest, life: Any, field: str, begun: Any, over: Any
+    unit: ServiceUnderTest, life: Any
 ) -> None:
-    matter = uuid4()
-    await unit.receives(life.issued(), life.voided())
+    lives = [(type(life)(), uuid4(), case) for case in CASES]
+    for one, _, _ in lives:
+        await unit.receives(one.issued(), one.voided())
     await fire(unit, "wallet.watch")
-    for kind in begun:
-        await unit.receives(said(life, kind, matter))
-    await unit.receives(life.secrets_destroyed(), life.balance())
-    assert await state_of(unit, life) == "destroying", field
-    for kind in over:
-        await unit.receives(said(life, kind, matter))
-    await unit.receives(life.balance())
-    (destroyed,) = await unit.facts(EphemeralWalletDestroyed)
-    assert getattr(destroyed.certificate.body.guard, field) == 0
+    for one, matter, (_, _, begun, _) in lives:
+        await unit.receives(*(said(one, kind, matter) for kind in begun))
+        await unit.receives(one.secrets_destroyed(), one.balance())
+    assert [await state_of(unit, one) for one, _, _ in lives] == ["destroying"] * len(CASES)
+    for one, matter, (_, field, _, over) in lives:
+        await unit.receives(*(said(one, kind, matter) for kind in over), one.balance())
+        destroyed = (await unit.facts(EphemeralWalletDestroyed))[-1]
+        assert destroyed.wallet_id == one.wallet_id
+        assert getattr(destroyed.certificate.body.guard, field) == 0
 
 
 async def test_doubled_and_shuffled_news_end_alike_and_ends_stay(
