@@ -27,6 +27,7 @@ from provider_orchestrator.commands.follow_intents import (
     capture_intents,
     give_up_intents,
 )
+from provider_orchestrator.commands.refund_payment import RefundRequest, refund_payment
 from provider_orchestrator.commands.resolve_unknown import Resolve, resolve_unknown
 from provider_orchestrator.domain.adapters import Status
 from provider_orchestrator.domain.intents import IntentState
@@ -103,6 +104,33 @@ async def test_one_payment_over_two_invoices(collecting: Collecting) -> None:
     ]
     assert len({one.provider_reference for one in said}) == 2
     assert taken(collecting) == 1500
+
+
+async def test_the_share_of_one_invoice_is_given_back_from_the_capture_of_all(
+    collecting: Collecting,
+) -> None:
+    first, second = an_invoice(1000), an_invoice(500)
+    await collecting.unit.receives(first, second)
+    await collecting.create(first, second)
+    await collecting.work()
+    payments = await collecting.payments()
+    captured = await collecting.unit.worker.fetchval(
+        "select provider_reference from payment_attempt where captured_minor = 1500"
+    )
+    asked = [
+        RefundRequest(
+            tenant_id=TENANT,
+            payment_id=payment["id"],
+            amount_minor=None,
+            actor="maker",
+            catalogue=[bank.can for bank in collecting.banks],
+        )
+        for payment in payments
+    ]
+    refunds = await collecting.unit.command(refund_payment, *asked)
+    assert [(r.amount_minor, r.parent_reference, r.parent_minor) for r in refunds] == [
+        (payment["amount_minor"], captured, 1500) for payment in payments
+    ]
 
 
 async def test_elsewhere_only_after_a_definite_end(collecting: Collecting) -> None:

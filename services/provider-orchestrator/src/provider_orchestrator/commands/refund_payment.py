@@ -98,8 +98,8 @@ def _decide(
         invoice_id=payment.invoice_id,
         source=request.source,
         provider=payment.provider,
-        parent_reference=payment.reference,
-        parent_minor=payment.amount_minor,
+        parent_reference=payment.parent_reference,
+        parent_minor=payment.parent_minor,
         reason=request.reason,
     )
 

@@ -31,7 +31,10 @@ class Refundable:
     given_back_minor: int
     asset: str
     payer: bytes | None
-    reference: str
+    parent_reference: str
+    """The capture's name at the provider; one capture may have become payments of several invoices."""
+    parent_minor: int
+    """What was captured in all."""
 
 
 async def lock_refundable(
@@ -40,10 +43,14 @@ async def lock_refundable(
     """Payments, locked, so that their refunds follow one another; keys are tenant and payment."""
     rows = await tx.fetch(
         """
-        select tenant_id, id, invoice_id, state, provider, rail, amount_minor, given_back_minor,
-               asset, payer, reference
-        from payment where (tenant_id, id) in (select * from unnest($1::uuid[], $2::uuid[]))
-        order by tenant_id, id for no key update
+        select p.tenant_id, p.id, p.invoice_id, p.state, p.provider, p.rail, p.amount_minor,
+               p.given_back_minor, p.asset, p.payer,
+               coalesce(a.provider_reference, p.reference) as parent_reference,
+               coalesce(a.captured_minor, p.amount_minor) as parent_minor
+        from payment p
+        left join payment_attempt a on a.tenant_id = p.tenant_id and a.id = p.attempt_id
+        where (p.tenant_id, p.id) in (select * from unnest($1::uuid[], $2::uuid[]))
+        order by p.tenant_id, p.id for no key update of p
         """,
         [tenant for tenant, _ in keys],
         [payment for _, payment in keys],
