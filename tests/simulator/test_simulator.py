@@ -26,11 +26,11 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_seeds_are_clean_and_the_same_seed_gives_the_same_history():
-    done = simulate("--seeds", "1-6,1-3", "--jobs", "1")
+    done = simulate("--seeds", "1-4,1-2", "--jobs", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("seed ")]
-    assert len(lines) == 9
-    assert lines[6:] == lines[:3]
+    assert len(lines) == 6
+    assert lines[4:] == lines[:2]
 
 
 def test_a_broken_backbone_is_noticed():
