@@ -122,12 +122,20 @@ async def test_entries_cannot_be_changed_or_removed(
             await pool.execute(statement)
 
 
-async def test_the_api_role_cannot_post(ledger: ServiceUnderTest) -> None:
-    tables = ["ledger_transaction", "posting", "account_balance", "ledger_head", "obligation"]
-    tables += ["payment_booking", "account", "reservation"]
-    for table in [*tables, "reserve_total", "reserve_head", "reserve_statement"]:
+async def test_the_api_role_books_no_payment_and_changes_no_entry(
+    ledger: ServiceUnderTest,
+) -> None:
+    """It appends what tenants post (ADR 0031); payments and reservations are the worker's."""
+    statements = [
+        f"insert into {table} default values"
+        for table in ("obligation", "payment_booking", "reservation", "reserve_head")
+    ]
+    for table in ("ledger_transaction", "posting", "reserve_statement"):
+        statements += [f"update {table} set sequence = sequence", f"delete from {table}"]
+    statements += [f"delete from {table}" for table in ("ledger_head", "account", "reserve_total")]
+    for statement in statements:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await ledger.api.pool.execute(f"insert into {table} default values")
+            await ledger.api.pool.execute(statement)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await ledger.api.pool.fetch("select heads from reserve_statement")
 

@@ -115,7 +115,8 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Signals the process alone, not its group."""
         if self.is_alive():
-            os.kill(self.identity.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(self.identity.pid, number)
 
     def wait(self, timeout_seconds: float) -> int | None:
         """The exit code, or nothing when it still runs after the time."""

@@ -177,6 +177,9 @@ class Runtime:
                 except Exception as error:
                     failures += 1
                     log.exception("loop.failed", loop=name, error=repr(error)[:500])
+                    if self._tasks[name].cancelling():
+                        # It failed while it tidied up: that hides its cancellation, not the end.
+                        return
                     await pause(failures)
 
         self._tasks[name] = asyncio.create_task(forever(), name=name)
@@ -188,6 +191,9 @@ class Runtime:
             await asyncio.wait_for(self._drain(), self.settings.drain_seconds)
         except TimeoutError:
             log.warning("service.drain_timed_out", seconds=self.settings.drain_seconds)
+        except Exception as error:
+            # What was not drained is for the next process; this one must still let go of everything.
+            log.warning("service.drain_failed", error=repr(error))
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
