@@ -192,7 +192,7 @@ class Runtime:
         except TimeoutError:
             log.warning("service.drain_timed_out", seconds=self.settings.drain_seconds)
         except Exception as error:
-            # What was not drained is for the next process; this one must still let go of everything.
+            # What was not drained is for the next process; this one still lets go of all it has.
             log.warning("service.drain_failed", error=repr(error))
         for task in self._tasks.values():
             task.cancel()

@@ -32,7 +32,7 @@ class Refundable:
     asset: str
     payer: bytes | None
     parent_reference: str
-    """The capture's name at the provider; one capture may have become payments of several invoices."""
+    """The capture's name at the provider; it may have become payments of several invoices."""
     parent_minor: int
     """What was captured in all."""
 
