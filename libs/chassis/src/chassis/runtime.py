@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +96,9 @@ class Runtime:
         self.consumers: list[Consumer] = []
         self.relay: Relay | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[str] = set()
+        """Loops that were told to end. A task's own count of cancellations does not say: a group of
+        tasks in it leaves it raised when one of them fails (CPython 3.11)."""
         self._started_at = time.monotonic()
         self.api: Database
         self.worker: Database
@@ -177,7 +180,7 @@ class Runtime:
                 except Exception as error:
                     failures += 1
                     log.exception("loop.failed", loop=name, error=repr(error)[:500])
-                    if self._tasks[name].cancelling():
+                    if name in self._ending:
                         # It failed while it tidied up: that hides its cancellation, not the end.
                         return
                     await pause(failures)
@@ -194,21 +197,23 @@ class Runtime:
         except Exception as error:
             # What was not drained is for the next process; this one still lets go of all it has.
             log.warning("service.drain_failed", error=repr(error))
-        for task in self._tasks.values():
-            task.cancel()
+        self._end(self._tasks)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self.http.close()
         await asyncio.gather(self.api.close(), self.worker.close())
         log.info("service.stopped")
+
+    def _end(self, names: Iterable[str]) -> None:
+        self._ending.update(names)
+        for name in sorted(names):
+            self._tasks[name].cancel()
 
     async def _drain(self) -> None:
         await self.writer.drain()
         if self.consumers:
             await asyncio.gather(*(consumer.drain() for consumer in self.consumers))
             await self._broker.stop()
-        for name, task in self._tasks.items():
-            if name not in ("relay", "outbox-signal"):
-                task.cancel()
+        self._end(set(self._tasks) - {"relay", "outbox-signal"})
         while self.relay is not None and self.relay.owned:
             self.relay.wake()
             if not await self.worker.fetchval(
