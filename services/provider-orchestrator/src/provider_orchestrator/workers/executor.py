@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -38,6 +39,23 @@ async def rest(news: asyncio.Event) -> None:
     """Until there is news, and no longer than `IDLE_S`."""
     with suppress(TimeoutError):
         await asyncio.wait_for(news.wait(), IDLE_S)
+
+
+async def persistently(step: Callable[[], Awaitable[R]]) -> R:
+    """What the step comes to, however often a passing fault (a deadlock, say) undoes it.
+
+    Whoever let the fault out would end its loop, and with it calls of providers that are under way.
+    """
+    failures = 0
+    while True:
+        try:
+            return await step()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            failures += 1
+            log.info("step.again", error=repr(error)[:200])
+            await pause(failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +90,7 @@ class Executor(Generic[C, R]):
 
     async def step(self) -> int:
         """Claim once, call each, record all; how many."""
-        async with self._database.transaction() as tx:
-            claimed = await self._work.claim(tx, self._at_once)
+        claimed = await self._claim(self._at_once)
         results = await asyncio.gather(*(self._work.call(one) for one in claimed))
         if claimed:
             await self._record(list(zip(claimed, results, strict=True)))
@@ -88,8 +105,7 @@ class Executor(Generic[C, R]):
                 room = self._at_once - len(self._calls)
                 claimed: Sequence[C] = ()
                 if room > 0:
-                    async with self._database.transaction() as tx:
-                        claimed = await self._work.claim(tx, room)
+                    claimed = await persistently(partial(self._claim, room))
                 for one in claimed:
                     call = asyncio.create_task(self._carry_out(one))
                     self._calls.add(call)
@@ -100,6 +116,10 @@ class Executor(Generic[C, R]):
         finally:
             for task in (recording, *self._calls):
                 task.cancel()
+
+    async def _claim(self, room: int) -> Sequence[C]:
+        async with self._database.transaction() as tx:
+            return await self._work.claim(tx, room)
 
     async def _carry_out(self, one: C) -> None:
         try:
@@ -120,20 +140,15 @@ class Executor(Generic[C, R]):
 
     async def _record(self, done: Sequence[tuple[C, R]]) -> None:
         """Write it down; what cannot be written stands alone in the end and is asked for again."""
-        failures = 0
-        while True:
-            try:
-                async with self._database.transaction() as tx:
-                    await self._work.record(tx, done)
+        try:
+            await persistently(partial(self._write, done))
+        except Exception:
+            if len(done) == 1:
+                log.exception("record.failed", work=self._work.name)
                 return
-            except Exception as error:
-                failures += 1
-                if is_transient(error):
-                    await pause(failures)
-                    continue
-                if len(done) == 1:
-                    log.exception("record.failed", work=self._work.name)
-                    return
-                for one in done:
-                    await self._record([one])
-                return
+            for one in done:
+                await self._record([one])
+
+    async def _write(self, done: Sequence[tuple[C, R]]) -> None:
+        async with self._database.transaction() as tx:
+            await self._work.record(tx, done)

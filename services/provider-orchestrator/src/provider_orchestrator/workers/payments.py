@@ -24,7 +24,7 @@ from provider_orchestrator.domain.routing import Capabilities
 from provider_orchestrator.providers.adapters import adapters
 from provider_orchestrator.providers.catalogue import catalogue
 from provider_orchestrator.store.providers import select_health
-from provider_orchestrator.workers.executor import Executor, Work, rest, wake_by
+from provider_orchestrator.workers.executor import Executor, Work, persistently, rest, wake_by
 
 log = structlog.get_logger()
 ANSWERS = Counter(
@@ -135,7 +135,7 @@ async def collect_payments(runtime: Runtime) -> None:
         group.create_task(collector.executor.run())
         while True:
             news.clear()
-            if not await collector.route():
+            if not await persistently(collector.route):
                 await rest(news)
 
 
