@@ -551,11 +551,21 @@ async def test_a_payment_link_shows_how_to_pay_and_nothing_of_the_customer(
     )
     await unit.receives(booking)
     after = await payer.get(f"/pay/{token}")
-    assert "0x" + "ab" * 20 not in after.text and "takes no payment" in after.text
-    assert "<svg" not in after.text
+    assert "0x" + "ab" * 20 not in after.text and "Nothing more is to be paid" in after.text
+    assert "<svg" not in after.text and "Do not send" not in after.text
     assert (await payer.get(f"/api/v1/payment-links/{token}")).json()["payable"] is False
     told = (await payer.get(news)).json()
     assert told["payable"] is False and told["state"] != before["state"]
+
+
+async def test_the_page_of_a_void_invoice_warns_whoever_would_still_pay(
+    unit: ServiceUnderTest, shop: Any, client_of: Client
+) -> None:
+    merchant = client_of(shop.tenant)
+    invoice = await opened(unit, shop, merchant)
+    await merchant.post(f"/api/v1/invoices/{invoice['id']}/void", json={"reason": "a mistake"})
+    page = (await client_of(None).get(f"/pay/{invoice['payment_link'].rpartition('/')[2]}")).text
+    assert "Do not send money" in page and "Nothing more is to be paid" not in page
 
 
 async def test_the_page_of_a_part_payment_shows_how_far_it_is(

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime
 
 from invoice.api.views import View
 from invoice.domain import facts
-from invoice.domain.states import D, Invoice, T
+from invoice.domain.states import SETTLED, D, Invoice, T
 from invoiceos_contracts import Amount
 from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.invoice_v1 import InvoiceStatus
@@ -148,6 +148,7 @@ def page(shown: PaymentInstructions, token: str, news: str = "") -> str:
         state=state_of(shown),
         refresh_s=REFRESH_S if shown.payable else 0,
         shown=shown,
+        settled=shown.status.settlement in SETTLED,
         pay_with=f"/pay/with/{token}",
         buttons=[(name, METHODS[name]) for name in shown.methods],
         news=NEWS.get(news) if shown.payable else None,
