@@ -33,6 +33,7 @@ from provider_orchestrator.domain.intents import (
     split_of,
 )
 from provider_orchestrator.domain.outcomes import MEANINGS, NextStep
+from provider_orchestrator.domain.payment_facts import about
 
 HELD_AT = "clearing"
 NOBODY = "none"
@@ -241,17 +242,7 @@ def part_captured(intent: Intent, trial: Trial) -> list[Event]:
 
 
 def _stated(intent: Intent, payment: Collected) -> list[Event]:
-    told: dict[str, Any] = {
-        "tenant_id": payment.tenant_id,
-        "payment_id": payment.id,
-        "invoice_id": payment.invoice_id,
-        "wallet_id": payment.wallet_id,
-        "provider": payment.provider,
-        "rail": payment.rail,
-        "amount": Amount(amount_minor=payment.amount_minor, asset=payment.asset),
-        "chain": None,
-        "payer": None,
-    }
+    told = {**about(payment), "chain": None, "payer": None}
     if payment.cause is not None:
         return [
             PaymentConflicted(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from invoiceos_contracts import Amount, Event
@@ -20,6 +20,7 @@ from invoiceos_contracts.payment_v1 import (
 )
 from provider_orchestrator.domain.adapters import Order
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.payment_facts import about
 
 LOOK_AGAIN = timedelta(seconds=10)
 LOOK_AGAIN_MAX = timedelta(days=1)
@@ -140,18 +141,6 @@ def settle(books: Books, said: Settlement, now: datetime, new_id: Callable[[], U
     books.due_at = _next(books, said, now)
 
 
-def _of(payment: Held) -> dict[str, Any]:
-    return {
-        "tenant_id": payment.tenant_id,
-        "payment_id": payment.id,
-        "invoice_id": payment.invoice_id,
-        "wallet_id": payment.wallet_id,
-        "provider": payment.provider,
-        "rail": payment.rail,
-        "amount": Amount(amount_minor=payment.amount_minor, asset=payment.asset),
-    }
-
-
 def _fee(books: Books, said: Settlement) -> None:
     """The fee is one for all that was captured at once; it is told with the first payment."""
     first = books.payments[0]
@@ -159,7 +148,7 @@ def _fee(books: Books, said: Settlement) -> None:
         return
     books.payments[0] = replace(first, fee_minor=said.fee_minor)
     fee = Amount(amount_minor=said.fee_minor, asset=first.asset)
-    books.facts.append(PaymentFeeKnown(**_of(first), fee=fee))
+    books.facts.append(PaymentFeeKnown(**about(first), fee=fee))
 
 
 def _release(books: Books, said: Settlement, now: datetime) -> None:
@@ -169,7 +158,7 @@ def _release(books: Books, said: Settlement, now: datetime) -> None:
     for place, payment in enumerate(books.payments):
         if payment.available_at is None:
             books.payments[place] = replace(payment, available_at=at)
-            books.facts.append(PaymentFundsAvailable(**_of(payment), available_at=at))
+            books.facts.append(PaymentFundsAvailable(**about(payment), available_at=at))
 
 
 def _dispute(books: Books, said: DisputeSaid, now: datetime, new_id: Callable[[], UUID]) -> None:
@@ -222,7 +211,7 @@ def _open(
 def _disputed(payment: Held, dispute: Dispute) -> PaymentDisputed:
     fee = dispute.fee_minor
     return PaymentDisputed(
-        **_of(payment),
+        **about(payment),
         dispute_id=dispute.id,
         provider_reference=dispute.reference,
         disputed=Amount(amount_minor=dispute.amount_minor, asset=dispute.asset),
@@ -243,7 +232,7 @@ def _close(books: Books, dispute: Dispute) -> None:
     books.closed.append(dispute)
     books.facts.append(
         PaymentDisputeClosed(
-            **_of(payment),
+            **about(payment),
             dispute_id=dispute.id,
             disputed=Amount(amount_minor=dispute.amount_minor, asset=dispute.asset),
             outcome=str(dispute.state),

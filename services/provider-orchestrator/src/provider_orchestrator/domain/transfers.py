@@ -18,6 +18,7 @@ from invoiceos_contracts.payment_v1 import (
     PaymentSucceeded,
 )
 from money import ASSETS
+from provider_orchestrator.domain.payment_facts import about
 
 PROVIDER = RAIL = "tempo"
 CREATE2 = "evm-create2"
@@ -217,7 +218,7 @@ def revert(payment: Payment, block_hash: bytes) -> Step:
     return gone, [
         PaymentReverted.model_validate(
             {
-                **_common(payment),
+                **about(payment),
                 "cause": "chain_reorganised",
                 "was_final": payment.final_at is not None,
             }
@@ -227,18 +228,6 @@ def revert(payment: Payment, block_hash: bytes) -> Step:
 
 def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
-
-
-def _common(payment: Payment) -> dict[str, object]:
-    return {
-        "tenant_id": payment.tenant_id,
-        "payment_id": payment.id,
-        "invoice_id": payment.invoice_id,
-        "wallet_id": payment.wallet_id,
-        "provider": payment.provider,
-        "rail": payment.rail,
-        "amount": Amount(amount_minor=payment.amount_minor, asset=payment.asset),
-    }
 
 
 def _place(payment: Payment) -> dict[str, object]:
@@ -254,14 +243,14 @@ def _place(payment: Payment) -> dict[str, object]:
 
 def _seen(payment: Payment, confirmations: int) -> PaymentSeen:
     return PaymentSeen.model_validate(
-        {**_common(payment), **_place(payment), "confirmations_needed": confirmations}
+        {**about(payment), **_place(payment), "confirmations_needed": confirmations}
     )
 
 
 def _succeeded(payment: Payment, at: datetime) -> PaymentSucceeded:
     return PaymentSucceeded.model_validate(
         {
-            **_common(payment),
+            **about(payment),
             **_place(payment),
             "provider_reference": payment.reference,
             "fee": None,
@@ -276,7 +265,7 @@ def _succeeded(payment: Payment, at: datetime) -> PaymentSucceeded:
 def _conflicted(payment: Payment) -> PaymentConflicted:
     return PaymentConflicted.model_validate(
         {
-            **_common(payment),
+            **about(payment),
             **_place(payment),
             "cause": payment.cause,
             "expected": payment.expected,
