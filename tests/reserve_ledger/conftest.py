@@ -191,7 +191,8 @@ def payer_class() -> type[Payer]:
 
 
 @pytest.fixture
-async def desks(ledger: ServiceUnderTest) -> AsyncIterator[Any]:
+async def served(ledger: ServiceUnderTest) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's HTTP, as whoever shows a token meets it."""
     from reserve_ledger.app import service
 
     app = describe(service)
@@ -202,8 +203,13 @@ async def desks(ledger: ServiceUnderTest) -> AsyncIterator[Any]:
     writing = asyncio.create_task(app.state.writer.run())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
-        yield lambda tenant_id: Desk(client, tenant_id)
+        yield client
     writing.cancel()
+
+
+@pytest.fixture
+def desks(served: httpx.AsyncClient) -> Any:
+    return lambda tenant_id: Desk(served, tenant_id)
 
 
 @pytest.fixture

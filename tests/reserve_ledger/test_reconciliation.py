@@ -1,7 +1,6 @@
 """A source is reconciled step by step: matched, classed, proved, worked, signed by a second person."""
 
 import base64
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,14 +9,11 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis import problems
-from chassis.application import describe
-from chassis.auth import Caller, TokenMint, TokenReader
+from chassis.auth import Caller, TokenMint
 from invoiceos_contracts import PLATFORM
 from invoiceos_contracts.ledger_v1 import ReserveFreezeLifted, ReserveReconciled
 from invoiceos_contracts.provider_v1 import ProviderStatementLinesObserved, StatementLine
-from messaging import Tx, Writer
-from reserve_ledger.app import service
+from messaging import Tx
 from reserve_ledger.commands.reconcile_reserves import take_step
 from reserve_ledger.workers import advance
 from testkit.service import ServiceUnderTest
@@ -58,19 +54,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(ledger: ServiceUnderTest) -> AsyncIterator[Desk]:
-    import asyncio
-
-    app = describe(service)
-    problems.install(app)
-    app.state.api_database = ledger.api
-    app.state.writer = Writer(ledger.api)
-    app.state.token_reader = TokenReader(base64.b64encode(PUBLIC).decode())
-    writing = asyncio.create_task(app.state.writer.run())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
-        yield Desk(client)
-    writing.cancel()
+def desk(served: httpx.AsyncClient) -> Desk:
+    return Desk(served)
 
 
 def listed(

@@ -1,6 +1,7 @@
 """What adapters send fits what providers publish: every request of a payment's whole life."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -17,11 +18,13 @@ from .test_paypal import PayPalStage
 from .test_stripe import StripeStage
 
 
-def test_what_cannot_be_checked_here_is_told(record_property) -> None:
-    """A machine without a description still runs the rest; its report names what was not compared."""
-    for line in missing():
-        record_property("not_compared", line)
-        assert line.endswith(".")
+@pytest.fixture(scope="module", autouse=True)
+def what_is_not_checked(request: pytest.FixtureRequest) -> None:
+    """A machine that has no description of a provider says so, and runs the rest."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for line in missing():
+            print(line, file=sys.stderr)
 
 
 async def lived(stage: Stage, payout: dict[str, str], **more: Any) -> list[Exchanged]:
