@@ -32,7 +32,11 @@ def stack(
     """Everything, as `make up` starts it, on infrastructure of its own."""
     folder: Path = tmp_path_factory.mktemp("stack")
     plan = Plan(
-        choices=Choices(own=True), overrides=overrides, restart_dead=True, spawner=warm.spawn
+        choices=Choices(own=True),
+        overrides=overrides,
+        restart_dead=True,
+        sandbox=True,
+        spawner=warm.spawn,
     )
     with running_stack(folder, plan) as started:
         yield started

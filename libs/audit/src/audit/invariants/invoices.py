@@ -3,6 +3,7 @@
 from typing import Final
 
 from audit.invariant import Invariant
+from audit.invariants.booked import BOOKED
 
 # An invoice with its money in millionths of its currency.
 _MONEY: Final = """
@@ -176,13 +177,13 @@ _LEDGER: Final = (
     Invariant(
         "invoices.bookings_are_the_ledgers",
         "What an invoice was told of a booking is what the ledger booked.",
-        """
+        f"""
         select b.tenant_id, b.invoice_id, b.transaction_id, b.state, b.amount_minor, b.asset,
                p.amount_minor as booked_minor
         from invoice.invoice_booking b
         left join reserve_ledger.ledger_transaction t
             on t.tenant_id = b.tenant_id and t.id = b.transaction_id
-           and t.template in ('invoice_paid', 'invoice_overpaid', 'payment_unapplied')
+           and t.template in {BOOKED}
         left join reserve_ledger.posting p
             on p.tenant_id = t.tenant_id and p.sequence = t.sequence and p.line = 1
         where (b.invoice_id, b.payment_id, b.amount_minor, b.asset)
@@ -193,14 +194,14 @@ _LEDGER: Final = (
     Invariant(
         "invoices.bookings_arrive",
         "Each booking and each reversal of the ledger reaches the invoice it belongs to.",
-        """
+        f"""
         select t.tenant_id, t.invoice_id, t.id as transaction_id, t.template, b.state
         from reserve_ledger.ledger_transaction t
         left join reserve_ledger.ledger_transaction r
             on r.tenant_id = t.tenant_id and r.reverses = t.id
         left join invoice.invoice_booking b
             on b.tenant_id = t.tenant_id and b.transaction_id = t.id
-        where t.template in ('invoice_paid', 'invoice_overpaid', 'payment_unapplied')
+        where t.template in {BOOKED}
           and ((b.state is null and t.posted_at < %(before)s)
             or (b.state <> 'reversed' and r.posted_at < %(before)s))
         """,

@@ -7,6 +7,7 @@ with 4 and 5 the platform's own; 6000 is the bridge between assets.
 from typing import Final
 
 from audit.invariant import Invariant
+from audit.invariants.booked import BOOKED
 from audit.invariants.ledger_explained import EXPLAINED
 
 # The canonical form of a transaction, as reserve_ledger.domain.chain makes it, made again in SQL:
@@ -191,12 +192,10 @@ _BOOKINGS: Final = (
     Invariant(
         "ledger.bookings_follow_entries",
         "Whether a payment is in the books, and how often it came in, is what its entries say.",
-        """
+        f"""
         with entered as (
             select tenant_id, payment_id,
-                   count(*) filter (where template in ('invoice_paid', 'invoice_overpaid',
-                                                       'payment_unapplied', 'deposit_received',
-                                                       'provider_captured')) as booked,
+                   count(*) filter (where template in {BOOKED}) as booked,
                    count(*) filter (where template = 'payment_conflicted') as held,
                    count(*) filter (where template = 'suspense_released') as released,
                    count(*) filter (where template in ('payment_reverted',
@@ -205,10 +204,10 @@ _BOOKINGS: Final = (
                                                        'voided_capture_reverted')) as reversed
             from reserve_ledger.ledger_transaction
             where payment_id is not null
-              and template in ('invoice_paid', 'invoice_overpaid', 'payment_unapplied',
-                               'deposit_received', 'provider_captured', 'payment_conflicted',
-                               'suspense_released', 'payment_reverted', 'voided_payment_reverted',
-                               'voided_deposit_reverted', 'voided_capture_reverted')
+              and (template in {BOOKED}
+                   or template in ('payment_conflicted', 'suspense_released', 'payment_reverted',
+                                   'voided_payment_reverted', 'voided_deposit_reverted',
+                                   'voided_capture_reverted'))
             group by tenant_id, payment_id
         )
         select tenant_id, payment_id, b.state, b.generation, e.booked, e.held, e.released,
