@@ -262,6 +262,38 @@ async def test_a_sweep_that_gets_into_no_block_is_signed_again_for_more(
         assert len(await platform.swept()) == 1
 
 
+async def test_whoever_dies_between_signing_for_more_and_sending_it_fetches_once(
+    evm: Evm,
+    place: ServiceDatabase,
+    configured: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = configured(evm_chain(evm.rpc_url, replace_after_s=0.001))
+    async with a_platform(place, chain) as platform, Node(evm.rpc_url) as node:
+        await platform.paid_into(5000)
+        before = await platform.treasury()
+
+        def die(name: str) -> None:
+            if name == "sweep.replaced":
+                raise Died
+
+        await node.call("evm_setAutomine", False)
+        try:
+            assert await platform.sweeper().step() is Swept.SENT
+            with monkeypatch.context() as patched:
+                patched.setattr(sweeping, "failpoint", die)
+                with pytest.raises(Died):
+                    await platform.sweeper().step()
+            assert await platform.sweeper().step() is Swept.WAITING
+        finally:
+            await node.call("evm_setAutomine", True)
+            await node.call("anvil_mine", "0x1")
+        await platform.settle()
+        assert await platform.treasury() - before == 5000
+        assert len(await platform.swept()) == 1
+        assert len(await platform.on_evm.unit.facts(NetworkFeePaid)) == 1
+
+
 def waiting(n: int, **more: Any) -> Waiting:
     values: dict[str, Any] = {
         "tenant_id": UUID(int=1),

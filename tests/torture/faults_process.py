@@ -23,20 +23,36 @@ EVERY_SERVICE = (
 )
 CONSUMER = ("consumer.marked", "consumer.handled", "consumer.committed", "offsets.committing")
 LEDGER = ("ledger.entered", "ledger.balanced", "ledger.stated", "reserve.stated")
+_ORCHESTRATOR, _BOOKS = "tests/provider_orchestrator", "tests/reserve_ledger"
 ELSEWHERE = {
-    "payment": "tests/provider_orchestrator/test_collecting_death.py",
-    "disbursement": "tests/provider_orchestrator/test_payouts.py",
-    "sweep": "tests/provider_orchestrator/test_evm_sweeps.py",
-    "ledger": "tests/reserve_ledger/test_postings.py",
+    "payment.routed": f"{_ORCHESTRATOR}/test_collecting_death.py",
+    "payment.claimed": f"{_ORCHESTRATOR}/test_collecting_death.py",
+    "payment.sent": f"{_ORCHESTRATOR}/test_collecting_death.py",
+    "payment.answered": f"{_ORCHESTRATOR}/test_collecting_death.py",
+    "payment.recorded": f"{_ORCHESTRATOR}/test_collecting_death.py",
+    "disbursement.claimed": f"{_ORCHESTRATOR}/test_payouts.py",
+    "disbursement.answered": f"{_ORCHESTRATOR}/test_payouts.py",
+    "disbursement.recorded": f"{_ORCHESTRATOR}/test_payouts.py",
+    "sweep.signed": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
+    "sweep.sent": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
+    "sweep.replaced": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
+    "sweep.landed": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
+    "sweep.resolved": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
+    "ledger.asked": f"{_BOOKS}/test_postings.py",
+    "ledger.settled": f"{_BOOKS}/test_settling.py",
 }
-"""What the load here never comes by, by the first word of its name: where it is killed."""
+"""What the load here never comes by, and the test that dies there."""
 IN_ONE_TRANSACTION = {
+    "adjustment.posting",
     "bulk.rows_requested",
     "bulk.rows_settled",
-    "adjustment.posting",
+    "ledger.held",
+    "ledger.reserved",
+    "payment.intent_stored",
     "settlement.recorded",
 }
-"""Neither comes by them; to die there is to die at `transaction.flushed`."""
+"""Neither comes by them; nothing is called there, so to die there is to die at
+`transaction.flushed`: all of it or nothing."""
 POINTS: dict[str, Sequence[str]] = {
     "invoice": EVERY_SERVICE + CONSUMER,
     "wallet-factory": EVERY_SERVICE + CONSUMER,
