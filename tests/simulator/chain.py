@@ -325,6 +325,20 @@ class SimChain:
             for move in self._to_us(one)
         ]
 
+    def gifts(self) -> list[int]:
+        """What strangers sent to the treasury itself, as it stands on the chain, in its order.
+
+        It is nobody's payment, so by ADR 27 the reserve says that there is more than was booked.
+        """
+        treasury = self._masters[self._our_id]
+        return [
+            move.units
+            for block in self._blocks
+            for one in block.transactions
+            for move in one.moves
+            if move.receiver == treasury
+        ]
+
     def _to_us(self, transaction: Transaction) -> list[Move]:
         """Those transfers of a transaction that pay us; what the master pays itself is none."""
         if transaction.payer == self._masters[self._our_id]:

@@ -6,10 +6,11 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import psycopg
@@ -313,7 +314,20 @@ class Simulation:
         return [
             f"{finding.invariant.name}: {finding.count}, {finding.rows[:3]}"
             for finding in report.findings
+            if not given(finding.invariant.name, finding.rows, self.chain.gifts())
         ]
+
+
+def given(name: str, rows: Sequence[Mapping[str, Any]], gifts: Sequence[int]) -> bool:
+    """Whether the reserve is right to say that there is more than was booked, and says how much.
+
+    What strangers sent to the treasury since its first observation; where that was is not known
+    here, so the last so many of their transfers have to explain it to the unit.
+    """
+    since = list(accumulate(reversed(gifts)))
+    return name == "reserve.no_breach_open" and all(
+        row["kind"] == "chain" and row["difference_minor"] in since for row in rows
+    )
 
 
 class Stuck(Exception):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.simulator.breaking import BREAKS
 from tests.simulator.fates import Plan
+from tests.simulator.simulation import given
 
 ROOT = Path(__file__).parents[2]
 # How long seeds take is the machine's affair; what hangs is ended all the same.
@@ -59,3 +60,22 @@ def test_every_simpler_plan_is_another_one():
     simpler = list(plan.simpler())
     assert simpler
     assert plan not in simpler
+
+
+BREACH = {"kind": "chain", "asset": "PATHUSD", "difference_minor": 30}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "is_given"),
+    [
+        ("reserve.no_breach_open", BREACH, True),
+        ("reserve.no_breach_open", {**BREACH, "difference_minor": 60}, True),
+        ("reserve.no_breach_open", {**BREACH, "difference_minor": 31}, False),
+        ("reserve.no_breach_open", {**BREACH, "difference_minor": 20}, False),
+        ("reserve.no_breach_open", {**BREACH, "difference_minor": -30}, False),
+        ("reserve.no_breach_open", {**BREACH, "kind": "supply"}, False),
+        ("ledger.entries_balanced", BREACH, False),
+    ],
+)
+def test_a_breach_is_excused_by_what_strangers_gave_and_by_nothing_else(name, row, is_given):
+    assert given(name, [row], [10, 20, 30]) is is_given

@@ -6,4 +6,4 @@ BOOKED: Final = (
     "('invoice_paid', 'invoice_overpaid', 'payment_unapplied',"
     " 'deposit_received', 'provider_captured')"
 )
-"""On the chain's treasury, at a deposit address, at a provider: each counts for its invoice once."""
+"""On the treasury, at a deposit address, at a provider: each counts for its invoice once."""
