@@ -1,5 +1,6 @@
 """A PostgreSQL server for the simulator: all schemas in one database, time as the simulator says."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from chassis.databases import migrate, password_of, prepare
 from invoiceos_local.environment import installed_services, schema_of
 from invoiceos_local.postgres import Postgres
 from invoiceos_local.processes import Processes, sweep
+from messaging.connection import learn
 
 TEMPLATE = "simulator_template"
 SEED = "simulator"
@@ -136,6 +138,7 @@ def make_template(url: str) -> None:
         migrate(url_of(url, TEMPLATE, f"{schema}_owner"), schema)
     with psycopg.connect(place, autocommit=True) as connection:
         connection.execute(_CLOCK)
+    asyncio.run(learn(url))
 
 
 class Databases:

@@ -24,6 +24,7 @@ from tests.simulator.history import History
 from tests.simulator.loop import SimLoop
 from tests.simulator.node import NODE, Node
 
+from messaging.connection import Connection
 from messaging.relay import LEASE_S
 
 FAULTS = (
@@ -393,7 +394,7 @@ def _short(sql: str) -> str:
     return " ".join(sql.split())[:60].partition("__asyncpg")[0]
 
 
-class SimConnection(asyncpg.Connection):
+class SimConnection(Connection):
     """A real connection whose statements wait at the gate."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -432,17 +433,17 @@ class SimConnection(asyncpg.Connection):
             self.gate.notified(str(arguments[0]))
             return "SELECT 1"
         return await self._pass(
-            query, lambda: asyncpg.Connection.execute(self, query, *arguments, timeout=timeout)
+            query, lambda: Connection.execute(self, query, *arguments, timeout=timeout)
         )
 
     async def _execute(self, query: str, *arguments: Any, **named: Any) -> Any:
         return await self._pass(
-            query, lambda: asyncpg.Connection._execute(self, query, *arguments, **named)
+            query, lambda: Connection._execute(self, query, *arguments, **named)
         )
 
     async def _executemany(self, query: str, *arguments: Any, **named: Any) -> Any:
         return await self._pass(
-            query, lambda: asyncpg.Connection._executemany(self, query, *arguments, **named)
+            query, lambda: Connection._executemany(self, query, *arguments, **named)
         )
 
     def hang_up(self) -> None:
@@ -461,9 +462,7 @@ class SimConnection(asyncpg.Connection):
         self.gate.forget(self)
 
     async def close(self, *, timeout: float | None = None) -> None:
-        await self.gate.passing(
-            self, "close", lambda: asyncpg.Connection.close(self, timeout=timeout)
-        )
+        await self.gate.passing(self, "close", lambda: Connection.close(self, timeout=timeout))
         self.gate.forget(self)
 
 
@@ -485,15 +484,13 @@ def installed(gate: Gate) -> Iterator[None]:
 
     def pooled(*arguments: Any, **named: Any) -> Any:
         named["server_settings"] = _ours(named.get("server_settings"))
-        return create_pool(*arguments, connection_class=SimConnection, **named)
+        named["connection_class"] = SimConnection
+        return create_pool(*arguments, **named)
 
     async def connected(*arguments: Any, **named: Any) -> Any:
         named["server_settings"] = _ours(named.get("server_settings"))
-        return await gate.passing(
-            None,
-            "connect",
-            lambda: connect(*arguments, connection_class=SimConnection, **named),
-        )
+        named["connection_class"] = SimConnection
+        return await gate.passing(None, "connect", lambda: connect(*arguments, **named))
 
     async def new(pool: Any) -> Any:
         return await gate.passing(None, "connect", lambda: new_connection(pool))

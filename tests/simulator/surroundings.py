@@ -25,6 +25,8 @@ import messaging.timers
 import messaging.transaction
 import notification.providers.mail_loop
 import notification.providers.webhook_loop
+import provider_orchestrator.workers.executor
+import reserve_ledger.workers
 from invoiceos_local.environment import installed_services
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -120,6 +122,8 @@ def installed(
             (messaging.timers, "IDLE_S", idle_s),
             (messaging.consumer, "REPLAY_EVERY_S", idle_s),
             (messaging.relay, "MEASURE_EVERY_S", 60.0),
+            (provider_orchestrator.workers.executor, "IDLE_S", idle_s),
+            (reserve_ledger.workers, "IDLE_S", idle_s),
             (notification.providers.mail_loop, "POLL_S", idle_s),
             (notification.providers.webhook_loop, "POLL_S", idle_s),
             (anyio.to_thread, "run_sync", _inline),

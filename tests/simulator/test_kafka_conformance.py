@@ -258,7 +258,8 @@ async def a_second_member_takes_its_share_and_gives_it_back_when_it_leaves(stage
     apart = first.assignment() & second.assignment()
     shares = sorted([len(first.assignment()), len(second.assignment())])
     await second.stop()
-    await until(lambda: len(first.assignment()) == 3)
+    # It has them a moment before its listener is told.
+    await until(lambda: len(first.assignment()) == 3 and told.calls[-1] == ("assigned", 3))
     return shares, len(apart), [name for name, _ in told.calls], other.calls[0]
 
 

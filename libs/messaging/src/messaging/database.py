@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from messaging.connection import Connection
 from messaging.failpoints import failpoint
 from messaging.transaction import Committed, Tx
 
@@ -39,6 +40,7 @@ class Database:
         """Open a pool of at most `size` connections whose search path is the schema alone."""
         pool = await asyncpg.create_pool(
             url,
+            connection_class=Connection,
             min_size=1,
             max_size=size,
             init=_codecs,

@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from messaging.access import KafkaAccess
+from messaging.connection import Connection
 from messaging.database import _codecs
 from messaging.failpoints import failpoint
 from messaging.faults import pause
@@ -97,6 +98,7 @@ class Relay:
         if self._connection is None:
             self._connection = await asyncpg.connect(
                 self._url,
+                connection_class=Connection,
                 server_settings={
                     "search_path": self._schema,
                     "application_name": f"{self._schema}.relay",
