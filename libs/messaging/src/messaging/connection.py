@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 _FIRST_OF_A_MIGRATION = 16384
-"""PostgreSQL's `FirstNormalObjectId`: smaller numbers are the same on every server of a version."""
+"""PostgreSQL's `FirstNormalObjectId`: smaller ones are the same on each server of a version."""
 _known: dict[tuple[int, int], list[Any]] = {}
 """What describes a type, by the server's version and the type's number."""
 
