@@ -17,7 +17,7 @@ _known: dict[tuple[int, int], list[Any]] = {}
 
 
 class Connection(asyncpg.Connection):
-    """For `connection_class`; it replaces one step of asyncpg 0.30 to 0.32, and nothing needs it."""
+"""`FirstNormalObjectId`: smaller numbers are the same on every server of a version."""
 
     async def _introspect_types(
         self, typeoids: Iterable[int], timeout: float
