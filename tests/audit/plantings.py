@@ -348,6 +348,25 @@ PAYMENTS = [
         f"update provider_orchestrator.payment_attempt set number = 2 where id = {ATTEMPT}",
     ),
     of(
+        "payments.begun_by_rules",
+        *COLLECTED,
+        "update provider_orchestrator.payment_intent set rules_facts = '[]', rules_verdict = '[]'"
+        f" where id = {INTENT}",
+    ),
+    of(
+        "payments.treated_by_rules",
+        "alter table provider_orchestrator.payment drop constraint payment_stands",
+        *COLLECTED,
+        "insert into provider_orchestrator.payment_rules_decision (tenant_id, id, intent_id, stage,"
+        " facts, verdict, decided_at)"
+        f" values ({{tenant}}, gen_random_uuid(), {INTENT}, 'begun', '[]', '[]', now())",
+        "update provider_orchestrator.payment_intent set rules_facts = '[]', rules_verdict = '[]'"
+        f" where id = {INTENT}",
+        "update provider_orchestrator.payment"
+        f" set intent_id = {INTENT}, attempt_id = {ATTEMPT} where invoice_id = {{paid}}",
+        also=["payments.captures_are_payments"],
+    ),
+    of(
         "payments.booked",
         "delete from reserve_ledger.payment_booking where invoice_id = {theirs}",
         also=[

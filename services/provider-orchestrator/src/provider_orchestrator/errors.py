@@ -257,3 +257,27 @@ class ProviderUnreachable(Refusal):
     code = "provider_unreachable"
     kind = Kind.UNAVAILABLE
     title = "The signature cannot be verified now; send the webhook again"
+
+
+class PaymentRulesNotFound(Refusal):
+    """The tenant has no such version."""
+
+    code = "payment_rules_not_found"
+    kind = Kind.NOT_FOUND
+    title = "There is no such version of the payment rules"
+
+
+class MethodNotAllowed(Refusal):
+    """The tenant's rules leave the method out for such a payment."""
+
+    code = "method_not_allowed"
+    kind = Kind.CONFLICT
+    title = "The payment rules do not allow this method for such a payment"
+
+
+class PartialNotAllowed(Refusal):
+    """The tenant's rules want such an invoice paid whole."""
+
+    code = "partial_not_allowed"
+    kind = Kind.CONFLICT
+    title = "The payment rules do not allow to pay a part"

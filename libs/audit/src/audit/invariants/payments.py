@@ -226,6 +226,34 @@ _COLLECTED: Final = (
         """,
         "I10",
     ),
+    Invariant(
+        "payments.begun_by_rules",
+        "A payment's terms are those that were decided when it was begun, by the same version.",
+        """
+        select i.tenant_id, i.id, i.rules_version
+        from provider_orchestrator.payment_intent i
+        where i.rules_verdict is not null and not exists (
+            select from provider_orchestrator.payment_rules_decision d
+            where d.tenant_id = i.tenant_id and d.intent_id = i.id and d.stage = 'begun'
+              and d.verdict = i.rules_verdict and d.facts = i.rules_facts
+              and d.rules_version is not distinct from i.rules_version)
+        """,
+    ),
+    Invariant(
+        "payments.treated_by_rules",
+        "What came and was not what was asked for counts only where the terms accepted it.",
+        """
+        select p.tenant_id, p.id, p.state, i.rules_version
+        from provider_orchestrator.payment p
+        join provider_orchestrator.payment_intent i
+            on i.tenant_id = p.tenant_id and i.id = p.intent_id
+        where i.rules_verdict is not null and not exists (
+            select from provider_orchestrator.payment_rules_decision d
+            where d.tenant_id = i.tenant_id and d.intent_id = i.id and d.stage = 'arrived'
+              and (d.verdict -> 'arrival' ->> 'outcome' = 'accept')
+                  = (p.state <> 'conflicted'))
+        """,
+    ),
 )
 
 PAYMENTS: Final = (*_CHAIN, *_PAYMENTS, *_COLLECTED)

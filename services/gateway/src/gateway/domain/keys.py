@@ -28,6 +28,7 @@ _RESOURCES = (
     "payouts",
     "providers",
     "routing",
+    "rules",
     "wallets",
     "webhooks",
 )

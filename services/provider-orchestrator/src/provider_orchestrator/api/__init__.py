@@ -3,6 +3,7 @@
 from provider_orchestrator.api import (
     intents,
     payment_links,
+    payment_rules,
     payments,
     payouts,
     providers,
@@ -14,6 +15,7 @@ from provider_orchestrator.api import (
 ROUTERS = (
     intents.router,
     payment_links.router,
+    payment_rules.router,
     payments.router,
     refunds.router,
     payouts.router,

@@ -40,7 +40,8 @@ class RefundBody(Input):
     amount_minor: Annotated[int, Field(strict=True, ge=1, le=MAX_MINOR)] | None = None
     """In minor units of the payment's asset; all that is left of it where not given."""
     reason: ShortText | None = None
-    source: Source = Source.MERCHANT
+    source: Source | None = None
+    """By the payment rules where not given: `merchant` unless they say otherwise."""
     confirm_payer_address: bool = False
     """The payer says that the address the money came from is theirs alone, not an exchange's."""
 

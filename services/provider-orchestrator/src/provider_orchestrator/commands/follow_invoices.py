@@ -31,5 +31,7 @@ async def follow_invoices(tx: Tx, events: Sequence[Received[InvoiceEvent]]) -> N
             number=fact.number,
             received_micros=fact.received_micros,
             link_hash=link.hash if link else before.link_hash if before else None,
+            customer_id=issued.customer_id if issued else before.customer_id if before else None,
+            overdue=fact.status.timeliness == TimelinessStatus.OVERDUE,
         )
     await save_payables(tx, list(last.values()))

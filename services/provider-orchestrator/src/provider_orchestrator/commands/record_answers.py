@@ -1,7 +1,7 @@
 """What providers said becomes where payments stand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from invoiceos_contracts import Event
@@ -9,17 +9,26 @@ from messaging import Tx, failpoint
 from provider_orchestrator.commands.route_intents import Desk, route_intents
 from provider_orchestrator.domain.adapters import Answer, Kind
 from provider_orchestrator.domain.attempts import State
-from provider_orchestrator.domain.collecting import Collected, captured, moved, part_captured
+from provider_orchestrator.domain.collecting import (
+    Collected,
+    captured,
+    moved,
+    part_captured,
+    uncovered,
+)
 from provider_orchestrator.domain.intents import (
     Intent,
     Step,
     Trial,
     asked_again,
+    came_of,
     collected,
     followed,
     told,
 )
+from provider_orchestrator.domain.payment_rules import Came, arrived
 from provider_orchestrator.store import intents as store
+from provider_orchestrator.store.payment_rules import Ruled, insert_ruled
 from provider_orchestrator.store.settling import insert_watches
 
 
@@ -45,6 +54,8 @@ class _Outcome:
     facts: list[Event]
     payments: list[tuple[Collected, list[Event]]]
     rerouted: set[UUID]
+    ruled: dict[UUID, Ruled] = field(default_factory=dict)
+    """What was decided of money that came, by the payment it became."""
 
 
 async def record_answers(tx: Tx, heard: Sequence[Heard], desk: Desk) -> None:
@@ -74,6 +85,7 @@ async def _keep(tx: Tx, outcome: _Outcome) -> None:
     succeeded = [p for p, _ in outcome.payments if p.id in new and p.state == "succeeded"]
     await insert_watches(tx, [(p.tenant_id, p.attempt_id, p.provider) for p in succeeded])
     tx.stage(fact for payment, facts in outcome.payments if payment.id in new for fact in facts)
+    await insert_ruled(tx, [one for payment, one in outcome.ruled.items() if payment in new])
 
 
 def _hear(tx: Tx, one: Heard, outcome: _Outcome, desk: Desk) -> None:
@@ -112,15 +124,30 @@ def _take(tx: Tx, outcome: _Outcome, intent: Intent, step: Step, heard: Trial) -
         outcome.rerouted.add(intent.id)
     was_open = intent.is_open
     if any(one.kind is Kind.COLLECT and one.state is State.CAPTURED for one in step.changed):
-        _collect(tx, outcome, step.intent, collect, late=not was_open)
+        came = came_of(collect, heard.order.amount_minor, late=not was_open)
+        _collect(tx, outcome, step.intent, collect, came)
 
 
-def _collect(tx: Tx, outcome: _Outcome, intent: Intent, trial: Trial, *, late: bool) -> None:
-    payments, facts = captured(intent, trial, tx.now, late=late)
+def _collect(tx: Tx, outcome: _Outcome, intent: Intent, trial: Trial, came: Came | None) -> None:
+    if came is None:
+        return
+    payments, facts = captured(intent, trial, tx.now, late=came.late)
     said: dict[UUID, list[Event]] = {payment.id: [] for payment in payments}
     for fact in facts:
         said[fact.aggregate_id].append(fact)
     outcome.payments += [(payment, said[payment.id]) for payment in payments]
+    if not came.late:
+        outcome.facts += uncovered(intent, came.amount_minor)
+    if intent.rules_facts is not None and intent.rules_verdict is not None:
+        arrival = arrived(intent.terms, came, intent.asset)
+        outcome.ruled[payments[0].id] = Ruled(
+            tenant_id=intent.tenant_id,
+            intent_id=intent.id,
+            stage="arrived",
+            rules_version=intent.rules_version,
+            facts=intent.rules_facts.model_copy(update={"came": came}),
+            verdict=intent.rules_verdict.model_copy(update={"arrival": arrival}),
+        )
 
 
 def _hear_late(tx: Tx, one: Heard, outcome: _Outcome) -> None:
@@ -138,4 +165,5 @@ def _hear_late(tx: Tx, one: Heard, outcome: _Outcome) -> None:
         return
     kept = replace(after, state=trial.state, due_at=None, unknown_since=trial.unknown_since)
     outcome.trials[one.intent_id][trial.id] = outcome.changed[trial.id] = kept
-    _collect(tx, outcome, outcome.intents[one.intent_id], kept, late=True)
+    came = came_of(kept, kept.order.amount_minor, late=True)
+    _collect(tx, outcome, outcome.intents[one.intent_id], kept, came)

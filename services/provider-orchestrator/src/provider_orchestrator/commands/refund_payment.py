@@ -18,6 +18,7 @@ from provider_orchestrator.errors import (
 from provider_orchestrator.store import approvals, disbursements
 from provider_orchestrator.store.approvals import ActivePolicy
 from provider_orchestrator.store.disbursements import Refundable
+from provider_orchestrator.store.payment_rules import select_refund_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class RefundRequest:
     amount_minor: int | None = None
     """All that is left where not given."""
     reason: str | None = None
-    source: str = "merchant"
+    source: str | None = None
+    """Whose money; by the terms the payment was begun under where not said."""
     confirm_payer_address: bool = False
     """The caller knows that the address the money came from is the payer's own."""
 
@@ -44,6 +46,10 @@ async def refund_payment(tx: Tx, requests: Sequence[RefundRequest]) -> list[Disb
     """
     keys = [(request.tenant_id, request.payment_id) for request in requests]
     payments = await disbursements.lock_refundable(tx, keys)
+    sources = await select_refund_sources(tx, keys)
+    requests = [
+        replace(r, source=r.source or sources.get(r.payment_id, "merchant")) for r in requests
+    ]
     policies = await approvals.select_policies(tx, list({tenant for tenant, _ in keys}))
     answers: list[Disbursement | Refusal] = []
     facts: list[Event] = []

@@ -30,6 +30,7 @@ from provider_orchestrator.domain.intents import (
     IntentState,
     Share,
     Trial,
+    arrival_of,
     split_of,
 )
 from provider_orchestrator.domain.outcomes import MEANINGS, NextStep
@@ -218,11 +219,23 @@ def captured(
     return payments, facts
 
 
+def uncovered(intent: Intent, captured_minor: int) -> list[Event]:
+    """Of several invoices, those that what came was not enough for wait for nothing more."""
+    covered = {share.payment_id for share, _ in split_of(intent, captured_minor)}
+    return [
+        PaymentCanceled(**_of_share(intent, share), cause="nothing_captured")
+        for share in intent.shares
+        if share.payment_id not in covered
+    ]
+
+
 def _wrong(intent: Intent, trial: Trial, *, late: bool) -> str | None:
     if trial.captured_asset != intent.asset:
         return "wrong_asset"
-    conflicts = intent.state is IntentState.CONFLICTED and not late
-    return "wrong_amount" if conflicts else None
+    if late:
+        arrival = arrival_of(intent, trial, trial.order.amount_minor, late=True)
+        return None if arrival is None else arrival.cause
+    return "wrong_amount" if intent.state is IntentState.CONFLICTED else None
 
 
 def part_captured(intent: Intent, trial: Trial) -> list[Event]:

@@ -15,6 +15,15 @@ from provider_orchestrator.domain import attempts
 from provider_orchestrator.domain.adapters import Action, Answer, Kind, Order, Status
 from provider_orchestrator.domain.attempts import State
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.payment_rules import (
+    Arrival,
+    Came,
+    PaymentFacts,
+    Reason,
+    Terms,
+    Verdict,
+    arrived,
+)
 
 LOOK_AGAIN = timedelta(seconds=10)
 """A webhook says sooner how a payment goes on; twice as long each time, up to an hour."""
@@ -98,6 +107,16 @@ class Intent:
     cause: str | None = None
     action: Mapping[str, Any] | None = None
     route_at: datetime | None = None
+    rules_version: int | None = None
+    """The payment rules it was begun under; None where the tenant had none."""
+    rules_facts: PaymentFacts | None = None
+    rules_verdict: Verdict | None = None
+    """What they made of it: its terms until its end."""
+
+    @property
+    def terms(self) -> Terms:
+        """What is done with what comes."""
+        return Terms() if self.rules_verdict is None else self.rules_verdict.terms
 
     @property
     def is_open(self) -> bool:
@@ -302,12 +321,27 @@ def collected(
 def taken(intent: Intent, trial: Trial, asked_minor: int) -> Intent:
     """An intent of which money was captured."""
     captured = trial.captured_minor or 0
-    exact = (captured, trial.captured_asset) == (asked_minor, intent.asset)
+    arrival = arrival_of(intent, trial, asked_minor, late=False)
     state = IntentState.CONFLICTED
-    if exact:
-        whole = captured == intent.amount_minor
+    if arrival is not None and arrival.outcome == "accept":
+        asked_whole = asked_minor == intent.amount_minor
+        whole = asked_whole and arrival.reason is not Reason.UNDER
         state = IntentState.SUCCEEDED if whole else IntentState.PARTIALLY_CAPTURED
     return replace(intent, state=state, captured_minor=captured, action=None, cause=None)
+
+
+def came_of(trial: Trial, asked_minor: int, *, late: bool) -> Came | None:
+    """What was captured, as rules see it; None where it is nothing they could judge."""
+    amount, asset = trial.captured_minor, trial.captured_asset
+    if not amount or asset is None:
+        return None
+    return Came(amount_minor=amount, asset=asset, asked_minor=asked_minor, late=late)
+
+
+def arrival_of(intent: Intent, trial: Trial, asked_minor: int, *, late: bool) -> Arrival | None:
+    """What is done with what was captured, by the terms it was asked for under."""
+    came = came_of(trial, asked_minor, late=late)
+    return None if came is None else arrived(intent.terms, came, intent.asset)
 
 
 def _ended(

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from messaging import Tx
 from provider_orchestrator.domain.adapters import Kind, Order, Status
 from provider_orchestrator.domain.attempts import State
 from provider_orchestrator.domain.collecting import Collected
 from provider_orchestrator.domain.intents import Intent, IntentState, Share, Trial
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.payment_rules import PaymentFacts, Verdict
 
 Key = tuple[UUID, UUID]
 """Tenant, and id of an intent or attempt."""
@@ -21,7 +24,7 @@ _APART = frozenset({"provider_reference", "prepared"})
 _INTENT = """
     tenant_id, id, state, cause, amount_minor, asset, method, payer_country, instrument,
     manual_capture, description, return_url, captured_minor, giving_up, action, route_at,
-    expires_at, created_by, created_at
+    expires_at, created_by, created_at, rules_version, rules_facts, rules_verdict
 """
 _TRIAL = """
     a.tenant_id, a.id, a.intent_id, a.kind, a.number, a.provider, a.rail, a.decision_id,
@@ -37,14 +40,17 @@ async def insert_intents(tx: Tx, intents: Sequence[Intent]) -> None:
         """
         insert into payment_intent (tenant_id, id, state, amount_minor, asset, method,
             payer_country, instrument, manual_capture, description, return_url, route_at,
-            expires_at, created_by, created_at, updated_at)
+            expires_at, created_by, rules_version, rules_facts, rules_verdict, created_at,
+            updated_at)
         select tenant_id, id, state, amount_minor, asset, method, payer_country, instrument,
-               manual_capture, description, return_url, $14, expires_at, created_by, $14, $14
+               manual_capture, description, return_url, $14, expires_at, created_by,
+               rules_version, rules_facts, rules_verdict, $14, $14
         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[],
                     $7::text[], $8::text[], $9::bool[], $10::text[], $11::text[],
-                    $12::timestamptz[], $13::text[])
+                    $12::timestamptz[], $13::text[], $15::int[], $16::jsonb[], $17::jsonb[])
             as i(tenant_id, id, state, amount_minor, asset, method, payer_country, instrument,
-                 manual_capture, description, return_url, expires_at, created_by)
+                 manual_capture, description, return_url, expires_at, created_by,
+                 rules_version, rules_facts, rules_verdict)
         """,
         [one.tenant_id for one in intents],
         [one.id for one in intents],
@@ -60,6 +66,9 @@ async def insert_intents(tx: Tx, intents: Sequence[Intent]) -> None:
         [one.expires_at for one in intents],
         [one.created_by for one in intents],
         tx.now,
+        [one.rules_version for one in intents],
+        [_kept(one.rules_facts) for one in intents],
+        [_kept(one.rules_verdict) for one in intents],
     )
     shares = [(one.tenant_id, one.id, share) for one in intents for share in one.shares]
     await tx.execute(
@@ -138,13 +147,19 @@ async def _with_shares(tx: Tx, rows: Sequence[Any]) -> dict[UUID, Intent]:
     return {row["id"]: _intent(row, shares.get(row["id"], [])) for row in rows}
 
 
+def _kept(value: BaseModel | None) -> dict[str, Any] | None:
+    return None if value is None else value.model_dump(mode="json")
+
+
 def _intent(row: Any, shares: Sequence[Share]) -> Intent:
-    giving_up = row["giving_up"]
+    giving_up, facts, verdict = row["giving_up"], row["rules_facts"], row["rules_verdict"]
     return Intent(
         **{
             **row,
             "state": IntentState(row["state"]),
             "giving_up": None if giving_up is None else IntentState(giving_up),
+            "rules_facts": None if facts is None else PaymentFacts.model_validate(facts),
+            "rules_verdict": None if verdict is None else Verdict.model_validate(verdict),
             "shares": tuple(shares),
         }
     )

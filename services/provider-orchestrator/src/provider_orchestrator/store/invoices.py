@@ -32,6 +32,10 @@ class Payable:
     """Of its payment link; None where the fact does not say."""
     received_micros: int | None = None
     """What it has counted of all that came, in millionths; None where nobody said yet."""
+    customer_id: UUID | None = None
+    """Who it is for; None where it says nobody, or the fact does not say."""
+    overdue: bool = False
+    """Whether its due date has passed."""
     on_the_way_minor: int = 0
     """What came, or is about to, and is not counted yet."""
 
@@ -43,11 +47,12 @@ class Payable:
 
 _COLUMNS = """
     tenant_id, invoice_id, wallet_id, document, asset, due_minor, version, expired, number,
-    link_hash, received_micros
+    link_hash, received_micros, customer_id, overdue
 """
 _GIVEN = f"""
     unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-           $8::bool[], $9::text[], $10::bytea[], $11::bigint[]) as n({_COLUMNS})
+           $8::bool[], $9::text[], $10::bytea[], $11::bigint[], $12::uuid[],
+           $13::bool[]) as n({_COLUMNS})
 """
 
 
@@ -56,7 +61,7 @@ async def save_payables(tx: Tx, payables: Sequence[Payable]) -> None:
     rows = [
         (
             *(p.tenant_id, p.invoice_id, p.wallet_id, p.document, p.asset, p.due_minor, p.version),
-            *(p.expired, p.number, p.link_hash, p.received_micros),
+            *(p.expired, p.number, p.link_hash, p.received_micros, p.customer_id, p.overdue),
         )
         for p in sorted(payables, key=lambda p: (p.tenant_id, p.invoice_id))
     ]
@@ -74,7 +79,7 @@ async def save_payables(tx: Tx, payables: Sequence[Payable]) -> None:
         f"""
         update payable_invoice as p
         set document = n.document, due_minor = n.due_minor, version = n.version,
-            expired = n.expired, received_micros = n.received_micros
+            expired = n.expired, received_micros = n.received_micros, overdue = n.overdue
         from {_GIVEN}
         where p.tenant_id = n.tenant_id and p.invoice_id = n.invoice_id and p.version < n.version
         """,
