@@ -37,6 +37,7 @@ async def select_known_causes(tx: Tx, causes: Sequence[tuple[UUID, UUID]]) -> se
         select t.cause_event_id
         from unnest($1::uuid[], $2::uuid[]) as c(tenant_id, cause_event_id)
         join ledger_transaction t using (tenant_id, cause_event_id)
+        where t.cause_event_id <> t.id
         """,
         *columns(causes),
     )

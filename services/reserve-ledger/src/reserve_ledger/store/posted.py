@@ -40,6 +40,7 @@ async def select_referenced(
         + """
         join unnest($1::uuid[], $2::text[]) as k(tenant_id, reference)
             on k.tenant_id = t.tenant_id and k.reference = t.reference
+        where t.reference is not null
         """,
         [tenant for tenant, _ in references],
         [reference for _, reference in references],
@@ -71,6 +72,7 @@ async def select_reversals(
         select t.tenant_id, t.reverses, t.id
         from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
         join ledger_transaction t on t.tenant_id = k.tenant_id and t.reverses = k.id
+        where t.reverses is not null
         """,
         *columns(keys),
     )
