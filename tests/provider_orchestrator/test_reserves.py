@@ -1,11 +1,15 @@
 """What the master holds is stated at a final block beside everything that is known to have come."""
 
+from typing import Any
+
+import pytest
 from orchestrator_kit import Orchestrator, a_wallet, an_address
 
+from invoiceos_contracts.payment_v1 import PaymentSucceeded
 from invoiceos_contracts.provider_v1 import ProviderStatementLinesObserved, ReserveSourceObserved
 from invoiceos_local import tempo_facts as facts
-from invoiceos_local.chain import pay
-from provider_orchestrator.providers.tempo.adapter import Tempo
+from invoiceos_local.chain import Node, pay
+from provider_orchestrator.providers.tempo.adapter import Moved, Tempo
 from provider_orchestrator.workers.reserves import look_at_reserves
 
 
@@ -47,6 +51,63 @@ async def test_one_unit_that_no_deposit_explains_is_seen(alone: Orchestrator) ->
     await pay(alone.settings.tempo_rpc_url, 1, "PATHUSD", facts.MASTER_ADDRESS, 1)
     after = await looked(alone)
     assert unexplained(after) == unexplained(before) + 1
+
+
+async def test_what_a_node_shows_of_another_branch_than_was_swept_is_not_stated(
+    alone: Orchestrator,
+) -> None:
+    """A first look would take the difference for what was there before us, for ever."""
+    wallet = a_wallet()
+    await alone.unit.receives(wallet)
+    before = await looked(alone)
+    await pay(alone.settings.tempo_rpc_url, 1, "PATHUSD", wallet.address, 29)
+    await alone.sweep()
+    count = len(await alone.unit.facts(ReserveSourceObserved))
+    async with Node(alone.settings.tempo_rpc_url) as node:
+        await node.call("anvil_reorg", 1, [])
+    with pytest.raises(Moved):
+        await look_at_reserves(alone.unit.worker, alone.tempo, alone.settings)
+    assert len(await alone.unit.facts(ReserveSourceObserved)) == count
+    after = await looked(alone)
+    assert after.balance_minor == before.balance_minor
+    assert unexplained(after) == unexplained(before)
+
+
+async def test_a_sweep_that_ends_while_a_node_is_asked_is_not_mixed_with_its_answer(
+    alone: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was of a block that we have left by then."""
+    wallet = a_wallet()
+    await alone.unit.receives(wallet)
+    await pay(alone.settings.tempo_rpc_url, 1, "PATHUSD", wallet.address, 31)
+    await alone.sweep()
+    ask = Tempo.reserves
+
+    async def reorganised_meanwhile(tempo: Tempo, number: int) -> Any:
+        answer = await ask(tempo, number)
+        async with Node(alone.settings.tempo_rpc_url) as node:
+            await node.call("anvil_reorg", 1, [])
+        await alone.sweep()
+        return answer
+
+    monkeypatch.setattr(Tempo, "reserves", reorganised_meanwhile)
+    with pytest.raises(Moved):
+        await look_at_reserves(alone.unit.worker, alone.tempo, alone.settings)
+
+
+async def test_only_a_block_whose_branch_is_known_is_looked_at(alone: Orchestrator) -> None:
+    """Of the blocks deep enough the newest one we hold the hash of."""
+    deep = alone.settings.model_copy(update={"tempo_confirmations": 2})
+    wallet = a_wallet()
+    await alone.unit.receives(wallet)
+    for amount in (1, 2, 3, 4):
+        await pay(alone.settings.tempo_rpc_url, 1, "PATHUSD", wallet.address, amount)
+        await alone.sweep()
+    await look_at_reserves(alone.unit.worker, alone.tempo, deep)
+    said = (await alone.unit.facts(ReserveSourceObserved))[-1]
+    paid = [f for f in await alone.said_of(wallet) if isinstance(f, PaymentSucceeded)]
+    assert said.block_number == paid[1].chain.block_number
+    assert said.block_hash == paid[1].chain.block_hash
 
 
 async def test_a_block_is_looked_at_once_by_however_many(alone: Orchestrator) -> None:

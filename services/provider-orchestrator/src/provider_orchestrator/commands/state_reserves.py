@@ -23,8 +23,9 @@ LINES_MAX = 5000
 async def state_reserves(tx: Tx, looked: Sequence[Looked]) -> int:
     """State each source that was not looked at in this block before; how many there were.
 
-    The block is one the sweep has passed: every deposit up to it is recorded, so what the chain
-    shows and what is known of it belong to one moment.
+    The block is one the sweep has passed and stands on: every deposit up to it is recorded, and no
+    other, so what the chain shows and what is known of it belong to one moment. The caller keeps
+    sweeps out meanwhile.
     """
     stated = 0
     for one in sorted(looked, key=lambda each: each.at.source.id):

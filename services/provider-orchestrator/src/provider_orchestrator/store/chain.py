@@ -126,11 +126,20 @@ async def remember_blocks(tx: Tx, swept: Swept) -> None:
     )
 
 
+async def newest_block(where: Tx | Database, chain_id: int, up_to: int) -> Block | None:
+    """The newest block up to a number whose hash we know: what is recorded belongs to its branch."""
+    cursor = await select_cursor(where, chain_id)
+    if cursor is None or cursor.block.number <= up_to:
+        return None if cursor is None else cursor.block
+    known = await known_blocks(where, chain_id, up_to, limit=1)
+    return known[0] if known else None
+
+
 async def known_blocks(
-    database: Database, chain_id: int, up_to: int, limit: int = RING
+    where: Tx | Database, chain_id: int, up_to: int, limit: int = RING
 ) -> list[Block]:
     """Blocks we hold something of, the highest first: remembered ones and those with transfers."""
-    rows = await database.fetch(
+    rows = await where.fetch(
         """
         select number, hash, max(block_at) as block_at from (
             (select number, hash, block_at from chain_block

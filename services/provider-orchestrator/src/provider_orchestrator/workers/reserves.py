@@ -39,14 +39,18 @@ async def observe_reserves(runtime: Runtime) -> None:
 async def look_at_reserves(database: Database, tempo: Tempo, settings: OrchestratorSettings) -> int:
     """Look once, outside any transaction, and state it; how many sources were stated.
 
-    The block is a final one that the sweep has passed.
+    The block is a final one that the sweep has passed, and by its hash on the branch that was
+    swept: what a node shows of another branch belongs to other deposits. Raises `Moved`.
     """
     chain_id = settings.tempo_chain_id
     cursor = await chain.select_cursor(database, chain_id)
     if cursor is None:
         return 0
-    number = max(0, final_number(cursor.block.number, settings.tempo_confirmations))
-    block, held, supply = await tempo.reserves(number)
+    final = final_number(cursor.block.number, settings.tempo_confirmations)
+    known = await chain.newest_block(database, chain_id, final)
+    if known is None:
+        return 0
+    block, held, supply = await tempo.reserves(known.number)
     token_of = {code: token for token, code in settings.tokens.items()}
     looked = [
         Looked(ChainSource.holding(chain_id, settings.master, token_of[code], code), minor, block)
@@ -57,4 +61,8 @@ async def look_at_reserves(database: Database, tempo: Tempo, settings: Orchestra
         for code, minor in supply.items()
     ]
     async with database.transaction() as tx:
+        await chain.lock_watch(tx, [chain_id])
+        standing = await chain.newest_block(tx, chain_id, block.number)
+        if standing is None or standing.hash != block.hash:
+            raise Moved
         return await state_reserves(tx, looked)
