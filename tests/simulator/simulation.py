@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import structlog
-from tests.simulator import edge, gate, routes, surroundings
+from tests.simulator import edge, gate, surroundings
 from tests.simulator.apart import apart
 from tests.simulator.chain import SimChain
 from tests.simulator.clients import Client, Payer, verdict
@@ -40,6 +40,7 @@ from audit.topics import TopicRecord
 from invoiceos_contracts.registry import topics
 from invoiceos_local import tempo_facts
 from invoiceos_local.environment import schema_of
+from testkit import routes
 
 QUIET_S = 600.0
 """Virtual seconds in which everything has to come to its end once nothing goes wrong any more."""

@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from chassis.settings import load
 from invoiceos_local.resolver import Choices, Infrastructure, infrastructure
+from testkit import routes
 from testkit.databases import ServiceDatabase, create_database
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     # A folder alone is as well off as all of them: production asks for more.
     os.environ.setdefault("INVOICEOS_ENVIRONMENT", "test")
+    routes.remember()
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     if getattr(config.option, "numprocesses", None):

@@ -127,7 +127,7 @@ async def remember_blocks(tx: Tx, swept: Swept) -> None:
 
 
 async def newest_block(where: Tx | Database, chain_id: int, up_to: int) -> Block | None:
-    """The newest block up to a number whose hash we know: what is recorded belongs to its branch."""
+    """The newest block up to a number whose hash we know; what is recorded is of its branch."""
     cursor = await select_cursor(where, chain_id)
     if cursor is None or cursor.block.number <= up_to:
         return None if cursor is None else cursor.block
