@@ -20,6 +20,7 @@ from reserve_ledger.domain.catalogue import Leg, Template
 from reserve_ledger.domain.chain import Head, Ledger, Walk, canonical_form, is_balanced
 from reserve_ledger.domain.chart import CHART, Side
 from reserve_ledger.domain.entries import Entry
+from reserve_ledger.domain.returns import Till
 from reserve_ledger.domain.templates import Split
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -38,7 +39,7 @@ ACTIONS = st.lists(
 
 
 def fresh_books(fee_ppm: int = 15_000) -> Books:
-    return Books([], [], terms=Terms(fee_ppm), new_id=Tx.new_id)
+    return Books([], [], terms=Terms(fee_ppm), new_id=Tx.new_id, till=Till())
 
 
 def fact_of(payer: Any, action: str, number: int, amount: int, asset: str) -> Any:

@@ -36,6 +36,10 @@ provider_payout_banked    amount=50                       1100 50, 1310@provider
 provider_payout_failed    amount=50                       1300@provider:psp:clearing 50, 1310@provider:psp:transit -50
 provider_payout_returned  amount=50                       1300@provider:psp:clearing 50, 1100 -50
 duplicate_captured        amount=90                       1300@provider:psp:clearing 90, 2500 -90
+payment_return_covered    available=40 fee=1 topup=0 pending=20 credit=30 2100 40, 4100 1, 5300 9, 2110 -20, 2500 -30
+payment_return_covered    available=0 fee=0 topup=7 pending=0 credit=0 5300 7, 2100 -7
+return_recovered          credit=30 pending=0 available=0 short=9 2500 30, 5300 -9, 2100 -21
+return_recovered          credit=0 pending=0 available=9 short=9 2100 9, 5300 -9
 failover_cost             amount=2                        5500 2, 1300@provider:psp:clearing -2
 chargeback_opened         credit=10 pending=5 available=60 short=35 2500 10, 2110 5, 2100 60, 5300 35, 1300@provider:psp:clearing -110
 chargeback_opened         credit=0 pending=0 available=100 short=0 2100 100, 1300@provider:psp:clearing -100

@@ -346,7 +346,8 @@ class FundsReservationRefused(ReservationEvent):
     TYPE: ClassVar[str] = "invoiceos.ledger.funds_reservation_refused.v1"
 
     cause: str
-    """insufficient_funds or frozen; more may come."""
+    """insufficient_funds, not_in_treasury (it is owed, and lies elsewhere) or frozen; more may
+    come."""
     available: Amount
 
 

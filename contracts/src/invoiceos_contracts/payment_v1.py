@@ -309,6 +309,8 @@ class RefundRequested(RefundEvent):
 
     reason: str | None
     requested_by: str
+    held_at: str | None = None
+    """Where the money is to leave from: `treasury` or `clearing`; null where nobody said."""
 
 
 class RefundApproved(RefundEvent):

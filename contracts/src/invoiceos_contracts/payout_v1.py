@@ -29,6 +29,8 @@ class PayoutRequested(PayoutEvent):
     requested_by: str
     approvals_needed: int
     """How many people have to agree, none of whom asked for it."""
+    held_at: str | None = None
+    """Where the money is to leave from: `treasury` or `clearing`; null where nobody said."""
 
 
 class PayoutApproved(PayoutEvent):
@@ -46,7 +48,7 @@ class PayoutCanceled(PayoutEvent):
     TYPE: ClassVar[str] = "invoiceos.payout.canceled.v1"
 
     cause: str
-    """rejected, canceled, insufficient_funds or frozen; more may come."""
+    """rejected, canceled, insufficient_funds, not_in_treasury or frozen; more may come."""
     by: str | None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from invoiceos_contracts import (
     bulk_v1,
     ephemeral_v1,
+    hold_v1,
     identity_v1,
     invoice_v1,
     ledger_v1,
@@ -34,6 +35,7 @@ _MODULES = (
     payout_v1,
     provider_v1,
     ledger_v1,
+    hold_v1,
     notification_v1,
     partner_v1,
     bulk_v1,

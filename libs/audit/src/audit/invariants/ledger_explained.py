@@ -7,7 +7,8 @@ from typing import Final
 # for itself.
 EXPLAINED: Final = """
 with split as (
-    select tenant_id, asset, state, held_at, amount_minor, applied_minor, taken_minor, reclassed,
+    select tenant_id, asset, state, held_at, amount_minor, applied_minor, taken_minor, kept_minor,
+           reclassed,
            cleared or held_at = 'treasury' as available,
            applied_minor - taken_minor as left_minor,
            least(fee_minor, applied_minor - taken_minor) as fee_minor,
@@ -20,17 +21,22 @@ with split as (
     cross join lateral (values
         (b.place, case b.state when 'booked' then b.amount_minor else 0 end),
         ('1900', case b.state when 'suspense' then b.amount_minor else 0 end),
-        ('2100', case when b.state = 'booked' and b.available and not b.reclassed
-                      then b.fee_minor - b.left_minor else 0 end),
+        ('2100', case when b.state <> 'booked' then 0
+                      when b.reclassed
+                      then b.fee_minor - b.kept_minor
+                           - least(b.fee_minor, b.left_minor - b.kept_minor)
+                      when b.available then b.fee_minor - b.left_minor else 0 end),
         ('2110', case when b.state <> 'booked' then 0
                       when b.available or b.reclassed then -b.taken_minor
                       else -b.applied_minor end),
         ('2500', case when b.state <> 'booked' then 0
-                      when b.reclassed then b.taken_minor - b.amount_minor
+                      when b.reclassed then b.taken_minor + b.kept_minor - b.amount_minor
                       else b.applied_minor - b.amount_minor end),
         ('2900', case b.state when 'suspense' then -b.amount_minor else 0 end),
-        ('4100', case when b.state = 'booked' and b.available and not b.reclassed
-                      then -b.fee_minor else 0 end)) as v(account, minor)
+        ('4100', case when b.state <> 'booked' then 0
+                      when b.reclassed
+                      then least(b.fee_minor, b.left_minor - b.kept_minor) - b.fee_minor
+                      when b.available then -b.fee_minor else 0 end)) as v(account, minor)
     group by b.tenant_id, b.asset, v.account
     union all
     select r.tenant_id, r.asset, v.account, sum(v.minor)
@@ -73,7 +79,8 @@ with split as (
     select p.tenant_id, p.asset, p.account, sum(p.amount_minor)
     from reserve_ledger.ledger_transaction t
     join reserve_ledger.posting p using (tenant_id, sequence)
-    where t.template in ('reconciliation_adjusted', 'posted', 'posted_reversed', 'hold_captured')
+    where t.template in ('reconciliation_adjusted', 'posted', 'posted_reversed', 'hold_captured',
+                         'payment_return_covered', 'return_recovered')
     group by p.tenant_id, p.asset, p.account
 ), explained as (
     select tenant_id, asset, account, sum(minor) as minor

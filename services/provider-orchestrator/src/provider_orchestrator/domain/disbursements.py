@@ -150,7 +150,12 @@ def requested(one: Disbursement, now: datetime) -> Step:
     fact: Event
     if one.kind is Kind.REFUND:
         fact = RefundRequested.model_validate(
-            {**_refund(one), "reason": one.reason, "requested_by": one.requested_by}
+            {
+                **_refund(one),
+                "reason": one.reason,
+                "requested_by": one.requested_by,
+                "held_at": _held_at(one),
+            }
         )
     else:
         fact = PayoutRequested.model_validate(
@@ -159,12 +164,18 @@ def requested(one: Disbursement, now: datetime) -> Step:
                 "reference": one.reference,
                 "requested_by": one.requested_by,
                 "approvals_needed": one.approvals_needed,
+                "held_at": _held_at(one),
             }
         )
     if one.approvals_needed:
         return one, [fact]
     after, facts = approved(one, (), now)
     return after, [fact, *facts]
+
+
+def _held_at(one: Disbursement) -> str:
+    """Where its money leaves from: a rail on a chain is served by the provider of its name."""
+    return "treasury" if (one.provider or one.rail) in ON_CHAIN else "clearing"
 
 
 def approved(one: Disbursement, by: tuple[str, ...], now: datetime) -> Step:
@@ -291,7 +302,7 @@ def _succeeded(one: Disbursement, answer: Answer, now: datetime) -> Step:
     common = {
         "provider_reference": after.provider_reference,
         "fee": fee,
-        "held_at": "treasury" if one.provider in ON_CHAIN else "clearing",
+        "held_at": _held_at(one),
         "final_at": now,
     }
     if one.kind is Kind.REFUND:

@@ -5,14 +5,17 @@ from uuid import UUID
 
 from invoiceos_contracts import Event
 from invoiceos_contracts.invoice_v1 import InvoiceVoided
-from invoiceos_contracts.payment_v1 import PaymentEvent
+from invoiceos_contracts.payment_v1 import PaymentEvent, PaymentReverted
 from messaging import Received, Tx
 from reserve_ledger.commands.post_transactions import post_transactions
 from reserve_ledger.domain.booking import Booking
 from reserve_ledger.domain.books import Books, Key, Terms
+from reserve_ledger.domain.returns import Till
 from reserve_ledger.settings import settings
 from reserve_ledger.store.books import (
     select_bookings,
+    select_gone,
+    select_merchants,
     select_obligations,
     upsert_bookings,
     upsert_obligations,
@@ -39,7 +42,8 @@ async def book_payments(tx: Tx, events: Sequence[Fact]) -> None:
     obligations = await select_obligations(
         tx, voided + invoices + _keys(events, PaymentEvent, "invoice_id")
     )
-    books = Books(obligations, bookings, terms=_terms(), new_id=tx.new_id)
+    till = await _till(tx, events, bookings)
+    books = Books(obligations, bookings, terms=_terms(), new_id=tx.new_id, till=till)
     entries = [
         entry
         for event in events
@@ -51,6 +55,15 @@ async def book_payments(tx: Tx, events: Sequence[Fact]) -> None:
     if books.changed_bookings:
         await upsert_bookings(tx, books.changed_bookings)
     await post_transactions(tx, heads, entries)
+
+
+async def _till(tx: Tx, events: Sequence[Fact], bookings: Sequence[Booking]) -> Till | None:
+    """What of these payments is still there; asked only where one is voided or taken back."""
+    if not any(isinstance(event.fact, InvoiceVoided | PaymentReverted) for event in events):
+        return None
+    payments = [(b.tenant_id, b.payment_id) for b in bookings]
+    merchants = await select_merchants(tx, {event.tenant_id for event in events})
+    return Till(await select_gone(tx, payments), merchants)
 
 
 async def _posted_before(tx: Tx, events: Sequence[Fact], bookings: Sequence[Booking]) -> set[UUID]:

@@ -15,6 +15,7 @@ from reserve_ledger.domain.addresses import own_address
 from reserve_ledger.domain.catalogue import Leg
 from reserve_ledger.domain.chain import Ledger, Posted
 from reserve_ledger.domain.entries import Entry
+from reserve_ledger.domain.hold_facts import fact_of
 from reserve_ledger.domain.tenant_postings import CAPTURED, Hold, HoldState, Line, leg_of
 from reserve_ledger.errors import (
     AccountNotYours,
@@ -197,6 +198,7 @@ async def _save(tx: Tx, ledgers: dict[UUID, Ledger], holds: Sequence[Hold]) -> N
     """What accounts hold back first: it is written before anything leaves them."""
     if not holds:
         return
+    tx.stage(fact_of(hold) for hold in holds)
     await store.upsert_holds(tx, holds)
     places = {
         (hold.tenant_id, leg.address or own_address(leg.account), leg.asset)

@@ -8,13 +8,22 @@ from messaging import Received, Tx
 from messaging.failpoints import failpoint
 from reserve_ledger.commands.post_transactions import save_posted, totals_of
 from reserve_ledger.domain.reservation_facts import answer_to
-from reserve_ledger.domain.reservations import FACTS, Decided, Desk, Lots, id_of, touched
+from reserve_ledger.domain.reservations import (
+    FACTS,
+    Asked,
+    Decided,
+    Desk,
+    Lots,
+    id_of,
+    touched,
+)
 from reserve_ledger.domain.settling import bookings_by_key
 from reserve_ledger.store.balances import open_ledgers
 from reserve_ledger.store.books import select_bookings, upsert_bookings
 from reserve_ledger.store.chain import lock_heads
 from reserve_ledger.store.reservations import (
     select_credits,
+    select_promised,
     select_reservations,
     upsert_reservations,
 )
@@ -53,9 +62,11 @@ async def reserve_funds(tx: Tx, events: Sequence[Received[Event]]) -> None:
 
 
 async def _lots(tx: Tx, facts: Sequence[Event]) -> Lots:
-    """What is left of the payments that refunds are of."""
+    """What is left of the payments that refunds are of, and what is promised already."""
     payments = list({(f.tenant_id, f.payment_id) for f in facts if isinstance(f, RefundEvent)})
+    leaving = [f.tenant_id for f in facts if isinstance(f, Asked) and f.held_at == "treasury"]
+    promised = await select_promised(tx, leaving) if leaving else {}
     if not payments:
-        return Lots({}, {})
+        return Lots({}, {}, promised)
     bookings = await select_bookings(tx, payments, [])
-    return Lots(await select_credits(tx, payments), bookings_by_key(bookings))
+    return Lots(await select_credits(tx, payments), bookings_by_key(bookings), promised)

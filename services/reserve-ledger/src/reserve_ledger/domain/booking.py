@@ -36,6 +36,10 @@ class Booking:
     """What was pending became available; where it lay at a deposit address, it was swept."""
     taken_minor: int = 0
     """What refunds and chargebacks took of the pending part."""
+    kept_minor: int = 0
+    """What a void could not make the payer's: it was refunded or spent before."""
+    short_minor: int = 0
+    """What the platform bore when it was taken back."""
 
     @property
     def waits(self) -> bool:
@@ -47,6 +51,11 @@ class Booking:
     def left_minor(self) -> int:
         """What the merchant has or will have of it, the platform's fee included."""
         return self.split.applied_minor - self.taken_minor
+
+    @property
+    def gone_minor(self) -> int:
+        """What of it cannot be the payer's once the invoice is void."""
+        return self.taken_minor + self.kept_minor
 
     @property
     def pending_minor(self) -> int:

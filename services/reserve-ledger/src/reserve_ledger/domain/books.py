@@ -18,6 +18,7 @@ from reserve_ledger.domain import templates
 from reserve_ledger.domain.booking import Booking, BookingState
 from reserve_ledger.domain.catalogue import Legs, Template, fill
 from reserve_ledger.domain.entries import Entry, Funds
+from reserve_ledger.domain.returns import Till, cover, given_up
 from reserve_ledger.domain.templates import CLEARING, DEPOSIT, TREASURY, Place, Split
 
 Key = tuple[UUID, UUID]
@@ -61,8 +62,12 @@ class Books:
         *,
         terms: Terms,
         new_id: Callable[[], UUID],
+        till: Till | None = None,
     ) -> None:
-        """Start from what is stored; `new_id` names the transactions to come."""
+        """Start from what is stored; `new_id` names the transactions to come.
+
+        A batch that voids or takes back needs the till: what of it is there.
+        """
         self._obligations = {(o.tenant_id, o.invoice_id): o for o in obligations}
         self._bookings: dict[Key, Booking] = {}
         self._payments_of: dict[Key, set[Key]] = {}
@@ -70,6 +75,7 @@ class Books:
             self._remember(booking)
         self._terms = terms
         self._new_id = new_id
+        self._till = till
         self._changed_obligations: set[Key] = set()
         self._changed_bookings: set[Key] = set()
 
@@ -85,6 +91,13 @@ class Books:
 
     def take(self, fact: Event, cause: UUID) -> list[Entry]:
         """Decide one fact; what is to be posted for it, nothing where it changes nothing."""
+        entries = self._decide(fact, cause)
+        if self._till is not None:
+            for entry in entries:
+                self._till.post(entry.tenant_id, entry.legs)
+        return entries
+
+    def _decide(self, fact: Event, cause: UUID) -> list[Entry]:
         match fact:
             case PaymentSucceeded():
                 return self._succeeded(fact, cause)
@@ -131,14 +144,16 @@ class Books:
             return entries
         if not fact.was_final:
             return []
-        back = self._taken_back(before, fact, cause)
+        covered, short = self._covered(before, cause)
+        back = self._taken_back(before, cause)
         entry = self._reversal(before, fact, cause)
         obligation = self._obligations[before.tenant_id, before.invoice_id]
         if not before.reclassed:
             self._apply(obligation, -_micros(before.split))
         ended = replace(before, state=BookingState.REVERSED, transaction_id=entry.id)
-        self._save(replace(ended, reclassed=False, cleared=False, taken_minor=0))
-        return [*back, entry]
+        fresh = replace(ended, reclassed=False, cleared=False, taken_minor=0, kept_minor=0)
+        self._save(replace(fresh, short_minor=short))
+        return [*covered, *back, entry]
 
     def _conflicted(self, fact: PaymentConflicted, cause: UUID) -> list[Entry]:
         before = self._bookings.get((fact.tenant_id, fact.payment_id))
@@ -161,13 +176,16 @@ class Books:
         ]
         if not applied:
             return []
-        for booking in applied:
-            self._save(replace(booking, reclassed=True))
+        assert self._till is not None
+        given = given_up(applied, self._till)
+        for booking, _ in given:
+            self._save(booking)
         parts = {
-            "invoice_voided_reclass": [(b.split.asset, b.final) for b in applied if not b.waits],
-            "invoice_voided_pending_reclass": [
-                (b.split.asset, {"applied": b.left_minor}) for b in applied if b.waits
-            ],
+            name: [(b.split.asset, shares) for b, shares in given if b.waits is waits]
+            for name, waits in (
+                ("invoice_voided_reclass", False),
+                ("invoice_voided_pending_reclass", True),
+            )
         }
         filled = [templates.summed(name, shares) for name, shares in parts.items() if shares]
         return [
@@ -223,7 +241,16 @@ class Books:
             )
         ]
 
-    def _taken_back(self, before: Booking, fact: PaymentReverted, cause: UUID) -> list[Entry]:
+    def _covered(self, before: Booking, cause: UUID) -> tuple[list[Entry], int]:
+        """What is gone of it is made up first; the platform's part of that."""
+        assert self._till is not None
+        filled, short = cover(before, self._till)
+        if filled is None:
+            return [], short
+        template, legs = filled
+        return [self._about(before, template, legs, cause)], short
+
+    def _taken_back(self, before: Booking, cause: UUID) -> list[Entry]:
         """What made it available, and swept it, is undone first."""
         if not before.cleared:
             return []
@@ -237,18 +264,21 @@ class Books:
                 (templates.SWEEP_REVERTED, fill("deposit_flushed", before.split.asset, amount)[1])
             )
         return [
-            Entry(
-                tenant_id=fact.tenant_id,
-                id=self._new_id(),
-                template=template,
-                cause_event_id=cause,
-                legs=templates.reversal(legs),
-                invoice_id=before.invoice_id,
-                payment_id=fact.payment_id,
-            )
+            self._about(before, template, templates.reversal(legs), cause)
             for template, legs in undone
             if legs
         ]
+
+    def _about(self, booking: Booking, template: Template, legs: Legs, cause: UUID) -> Entry:
+        return Entry(
+            tenant_id=booking.tenant_id,
+            id=self._new_id(),
+            template=template,
+            cause_event_id=cause,
+            legs=legs,
+            invoice_id=booking.invoice_id,
+            payment_id=booking.payment_id,
+        )
 
     def _reversal(self, before: Booking, fact: PaymentReverted, cause: UUID) -> Entry:
         """The exact opposite of the booking, as a void may have changed it since."""

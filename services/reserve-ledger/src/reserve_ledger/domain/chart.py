@@ -55,9 +55,11 @@ SUSPENSE_IN: Final = "1900"
 MERCHANT_AVAILABLE: Final = "2100"
 MERCHANT_PENDING: Final = "2110"
 ESCROW: Final = "2200"
+REFUND_IN_FLIGHT: Final = "2400"
 PAYER_UNAPPLIED: Final = "2500"
 SUSPENSE_OUT: Final = "2900"
 PLATFORM_FEE: Final = "4100"
+CHARGEBACK_LOSS: Final = "5300"
 
 _ACCOUNTS: Final = (
     Account("1100", "Bank", AccountKind.ASSET, "bank", ("bank:*",)),
@@ -97,7 +99,7 @@ _ACCOUNTS: Final = (
     ),
     Account(ESCROW, "Escrow", AccountKind.LIABILITY, "escrow", ("escrow:**", "invoice:*:escrow")),
     Account("2300", "Payout in flight", AccountKind.LIABILITY, "payout", ("payout:*",)),
-    Account("2400", "Refund in flight", AccountKind.LIABILITY, "refund", ("refund:*",)),
+    Account(REFUND_IN_FLIGHT, "Refund in flight", AccountKind.LIABILITY, "refund", ("refund:*",)),
     Account(PAYER_UNAPPLIED, "Payer unapplied", AccountKind.LIABILITY, "payer", ("payer:*",)),
     Account("2600", "Tokens in circulation", AccountKind.LIABILITY, "tokens", ("tokens:*",)),
     Account(
@@ -107,7 +109,7 @@ _ACCOUNTS: Final = (
     Account("4200", "Exchange result", AccountKind.INCOME, "exchange:result"),
     Account("5100", "Provider fees", AccountKind.COST, "costs:provider"),
     Account("5200", "Network fees", AccountKind.COST, "costs:network"),
-    Account("5300", "Chargeback loss", AccountKind.COST, "costs:chargeback"),
+    Account(CHARGEBACK_LOSS, "Chargeback loss", AccountKind.COST, "costs:chargeback"),
     Account("5400", "Dust and write-off", AccountKind.COST, "costs:dust"),
     Account("5500", "Failover cost", AccountKind.COST, "costs:failover"),
     Account("6000", "Exchange bridge", AccountKind.BRIDGE, "exchange:bridge"),

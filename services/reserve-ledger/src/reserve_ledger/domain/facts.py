@@ -12,7 +12,9 @@ from invoiceos_contracts.ledger_v1 import (
 )
 from reserve_ledger.domain.addresses import own_address
 from reserve_ledger.domain.chain import Posted
+from reserve_ledger.domain.chart import ESCROW
 from reserve_ledger.domain.entries import Funds
+from reserve_ledger.domain.hold_facts import escrow_facts
 
 
 def facts_of(posted: Posted) -> Iterator[Event]:
@@ -43,6 +45,8 @@ def facts_of(posted: Posted) -> Iterator[Event]:
         hash=posted.hash,
         payment_id=entry.payment_id,
     )
+    if any(leg.account == ESCROW for leg in entry.legs):
+        yield from escrow_facts(posted)
 
 
 def _moved(posted: Posted, funds: Funds) -> Event:

@@ -26,7 +26,7 @@ def answer_to(decided: Decided) -> Event:
     }
     if decided.posted is None:
         available = Amount(amount_minor=max(0, decided.available_minor), asset=kept.asset)
-        return FundsReservationRefused(**about, cause="insufficient_funds", available=available)
+        return FundsReservationRefused(**about, cause=decided.cause, available=available)
     booked: dict[str, Any] = {
         "transaction_id": decided.posted.entry.id,
         "booked_at": decided.posted.posted_at,

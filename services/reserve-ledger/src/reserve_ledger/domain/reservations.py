@@ -26,10 +26,11 @@ from invoiceos_contracts.payout_v1 import (
     PayoutRequested,
     PayoutSucceeded,
 )
-from reserve_ledger.domain.booking import Booking
+from reserve_ledger.domain.booking import Booking, BookingState
 from reserve_ledger.domain.catalogue import Leg, Legs, Template, fill
 from reserve_ledger.domain.chain import Ledger, Posted
 from reserve_ledger.domain.chart import (
+    CHARGEBACK_LOSS,
     MERCHANT_AVAILABLE,
     MERCHANT_PENDING,
     PAYER_UNAPPLIED,
@@ -37,6 +38,7 @@ from reserve_ledger.domain.chart import (
     TREASURY,
 )
 from reserve_ledger.domain.entries import Entry
+from reserve_ledger.domain.returns import onwards
 from reserve_ledger.domain.templates import CLEARING as CLEARING_PLACE
 from reserve_ledger.domain.templates import reversal
 
@@ -88,6 +90,8 @@ class Reservation:
     ended_by: UUID | None = None
     """The transaction that sent it or set it free."""
     paid_from: str | None = None
+    from_treasury: bool = False
+    """It is to leave from the treasury: what is promised there is promised once."""
 
     @property
     def amount(self) -> Amount:
@@ -111,7 +115,7 @@ class Decided:
     available_minor: int = 0
     """Where it was refused: what there would have been."""
     cause: str = ""
-    """Where it was released."""
+    """Why it was released, or refused."""
     onwards: Posted | None = None
     """Where it was released to what is not pending any more."""
 
@@ -124,7 +128,7 @@ def id_of(fact: ReservationFact) -> UUID:
 def touched(fact: ReservationFact) -> list[Leg]:
     """Every account the fact may move."""
     owed = (MERCHANT_AVAILABLE, MERCHANT_PENDING, PAYER_UNAPPLIED, "2300", "2400")
-    codes = (TREASURY, *owed, PLATFORM_FEE)
+    codes = (TREASURY, *owed, PLATFORM_FEE, CHARGEBACK_LOSS)
     legs = [Leg(code, fact.amount.asset, 0) for code in codes]
     if isinstance(fact, Sent) and fact.held_at == "clearing":
         legs.append(Leg(CLEARING, fact.amount.asset, 0, f"provider:{fact.provider}:clearing"))
@@ -138,6 +142,8 @@ class Lots:
     credits: Credits
     bookings: Mapping[tuple[UUID, UUID], Booking]
     """By tenant and payment."""
+    promised: Mapping[tuple[UUID, str], int]
+    """By tenant and asset: what is set apart already to leave from the treasury."""
 
 
 class Desk:
@@ -154,6 +160,7 @@ class Desk:
         self._known = {(r.tenant_id, r.id): r for r in reservations}
         self._credits = dict(lots.credits)
         self.bookings = dict(lots.bookings)
+        self._promised = dict(lots.promised)
         self.changed: set[tuple[UUID, UUID]] = set()
         """Payments whose booking is to be saved."""
         self._ledgers = ledgers
@@ -182,25 +189,38 @@ class Desk:
         if fact.amount.amount_minor <= 0:
             raise ValueError("only more than nothing can be set apart")
         wanted = self._pending_first(_wanted(fact))
-        ledger = self._ledgers[fact.tenant_id]
-        credit = (
-            None
-            if wanted.payment_id is None
-            else (wanted.tenant_id, wanted.payment_id, wanted.asset)
-        )
         template, legs = wanted.legs()
+        there, short = self._there(wanted, legs)
+        if wanted.amount_minor > there:
+            refused = replace(wanted, state=State.REFUSED)
+            return Decided(refused, available_minor=there, cause=short)
         if wanted.taken_from == PAYER_UNAPPLIED:
-            available = self._credits.get(credit, 0) if credit else 0
-        else:
-            available = ledger.account(legs[0]).available_minor
-        if wanted.amount_minor > available:
-            return Decided(replace(wanted, state=State.REFUSED), available_minor=available)
-        if credit is not None and wanted.taken_from == PAYER_UNAPPLIED:
-            self._credits[credit] = available - wanted.amount_minor
+            self._credits[_lot(wanted)] -= wanted.amount_minor
         if wanted.taken_from == MERCHANT_PENDING:
             self._take(wanted, wanted.amount_minor)
+        self._promise(wanted, wanted.amount_minor)
         posted = self._post(wanted, template, legs, cause)
         return Decided(replace(wanted, transaction_id=posted.entry.id), posted)
+
+    def _there(self, wanted: Reservation, legs: Legs) -> tuple[int, str]:
+        """What there is for it, and the word for what it is short of."""
+        ledger = self._ledgers[wanted.tenant_id]
+        if wanted.taken_from == PAYER_UNAPPLIED:
+            owed = self._credits.get(_lot(wanted), 0)
+        else:
+            owed = ledger.account(legs[0]).available_minor
+        held = ledger.balances.get((TREASURY, wanted.asset))
+        promised = self._promised.get((wanted.tenant_id, wanted.asset), 0)
+        free = (held.net_minor if held else 0) - promised
+        if not wanted.from_treasury or owed <= free or wanted.amount_minor > owed:
+            return owed, "insufficient_funds"
+        # It is owed, and lies with a provider or at an address: it cannot leave from here.
+        return free, "not_in_treasury"
+
+    def _promise(self, of: Reservation, minor: int) -> None:
+        if of.from_treasury:
+            key = (of.tenant_id, of.asset)
+            self._promised[key] = self._promised.get(key, 0) + minor
 
     def _pending_first(self, wanted: Reservation) -> Reservation:
         """A refund of a payment that a provider still clears takes what is pending of it."""
@@ -234,6 +254,7 @@ class Desk:
         names = {"provider": fact.provider} if by_provider else {}
         template, legs = fill(name, known.asset, {"amount": known.amount_minor}, names)
         posted = self._post(known, template, legs, cause)
+        self._promise(known, -known.amount_minor)
         ended = replace(
             known,
             state=State.SETTLED,
@@ -247,21 +268,27 @@ class Desk:
             return None
         legs = reversal(known.legs()[1])
         posted = self._post(known, RELEASED, legs, cause, reverses=known.transaction_id)
-        if known.payment_id is not None and known.taken_from == PAYER_UNAPPLIED:
-            credit = (known.tenant_id, known.payment_id, known.asset)
+        self._promise(known, -known.amount_minor)
+        booking = self.booking_of(known)
+        in_books = booking is not None and booking.state is BookingState.BOOKED
+        if in_books and known.taken_from == PAYER_UNAPPLIED:
+            credit = _lot(known)
             self._credits[credit] = self._credits.get(credit, 0) + known.amount_minor
         ended = replace(known, state=State.RELEASED, ended_by=posted.entry.id)
-        onwards = None
-        if known.taken_from == MERCHANT_PENDING:
-            onwards = self._goes_on(known, cause)
-            self._take(known, -known.amount_minor)
-        return Decided(ended, posted, cause=why, onwards=onwards)
+        return Decided(ended, posted, cause=why, onwards=self._goes_on(known, cause))
 
     def _goes_on(self, known: Reservation, cause: UUID) -> Posted | None:
-        """Pending again, of a payment that may have become available since, or void."""
+        """Free again, of a payment that may be available by now, or void, or taken back."""
         booking = self.booking_of(known)
-        filled = booking.goes_on(known.amount_minor) if booking else None
-        return self._post(known, *filled, cause) if filled else None
+        if booking is None or booking.split.asset != known.asset:
+            return None
+        onward = onwards(booking, known.taken_from, known.amount_minor)
+        credit = _lot(known)
+        more = booking.gone_minor - onward.booking.gone_minor if booking.reclassed else 0
+        self._credits[credit] = self._credits.get(credit, 0) + more
+        self.bookings[booking.tenant_id, booking.payment_id] = onward.booking
+        self.changed.add((booking.tenant_id, booking.payment_id))
+        return self._post(known, *onward.filled, cause) if onward.filled else None
 
     def _post(
         self,
@@ -285,6 +312,12 @@ class Desk:
         )
 
 
+def _lot(of: Reservation) -> tuple[UUID, UUID, str]:
+    """The credit that the refund's payment left."""
+    assert of.payment_id is not None
+    return of.tenant_id, of.payment_id, of.asset
+
+
 def _wanted(fact: Asked) -> Reservation:
     refund = isinstance(fact, RefundRequested)
     return Reservation(
@@ -301,4 +334,5 @@ def _wanted(fact: Asked) -> Reservation:
         ),
         invoice_id=fact.invoice_id if isinstance(fact, RefundRequested) else None,
         payment_id=fact.payment_id if isinstance(fact, RefundRequested) else None,
+        from_treasury=fact.held_at == "treasury",
     )

@@ -25,9 +25,11 @@ from reserve_ledger.domain import disputes, movements
 from reserve_ledger.domain.booking import Booking, BookingState
 from reserve_ledger.domain.catalogue import Leg, Legs, Template, fill
 from reserve_ledger.domain.chain import Ledger, Posted
+from reserve_ledger.domain.chart import MERCHANT_AVAILABLE, MERCHANT_PENDING
 from reserve_ledger.domain.disputes import DISPUTE_WON, Dispute
 from reserve_ledger.domain.entries import Entry
 from reserve_ledger.domain.movements import Movement
+from reserve_ledger.domain.returns import onwards
 from reserve_ledger.domain.templates import CLEARING, DEPOSIT, reversal, summed
 
 Key = tuple[UUID, UUID]
@@ -241,12 +243,17 @@ class Settlements:
             credit = (dispute.tenant_id, dispute.payment_id, dispute.asset)
             left = self._known.credits.get(credit, 0)
             self._known.credits[credit] = left + dispute.credit_minor
-        if dispute.pending_minor:
-            less = booking.taken_minor - dispute.pending_minor
-            onwards = booking.goes_on(dispute.pending_minor)
-            if onwards is not None:
-                self._post(dispute, *onwards, cause)
-            self._save_booking(replace(booking, taken_minor=less))
+        for code, minor in (
+            (MERCHANT_PENDING, dispute.pending_minor),
+            (MERCHANT_AVAILABLE, dispute.available_minor),
+        ):
+            if not minor or booking.split.asset != dispute.asset:
+                continue
+            onward = onwards(booking, code, minor)
+            if onward.filled is not None:
+                self._post(dispute, *onward.filled, cause)
+            if onward.booking != booking:
+                self._save_booking(booking := onward.booking)
         ended = replace(dispute, ended_by=posted.entry.id)
         self._save_dispute(ended)
         self._state(ended, disputes.WON, cause, posted)

@@ -15,7 +15,8 @@ async def select_reservations(tx: Tx, keys: Sequence[Key]) -> list[Reservation]:
     rows = await tx.fetch(
         """
         select r.tenant_id, r.id, r.purpose, r.state, r.asset, r.amount_minor, r.taken_from,
-               r.invoice_id, r.payment_id, r.transaction_id, r.ended_by, r.paid_from
+               r.invoice_id, r.payment_id, r.transaction_id, r.ended_by, r.paid_from,
+               r.from_treasury
         from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
         join reservation r using (tenant_id, id)
         """,
@@ -29,7 +30,7 @@ async def select_credits(tx: Tx, payments: Sequence[Key]) -> dict[tuple[UUID, UU
     rows = await tx.fetch(
         """
         select b.tenant_id, b.payment_id, b.asset,
-               case when b.reclassed then b.amount_minor - b.taken_minor
+               case when b.reclassed then b.amount_minor - b.taken_minor - b.kept_minor
                     else b.amount_minor - b.applied_minor end
                - coalesce((select sum(r.amount_minor) from reservation r
                            where r.tenant_id = b.tenant_id and r.payment_id = b.payment_id
@@ -50,6 +51,19 @@ async def select_credits(tx: Tx, payments: Sequence[Key]) -> dict[tuple[UUID, UU
     }
 
 
+async def select_promised(tx: Tx, tenants: Sequence[UUID]) -> dict[tuple[UUID, str], int]:
+    """What is set apart to leave from each tenant's treasury, by asset."""
+    rows = await tx.fetch(
+        """
+        select tenant_id, asset, sum(amount_minor)::bigint as minor from reservation
+        where tenant_id = any($1::uuid[]) and state = 'reserved' and from_treasury
+        group by tenant_id, asset
+        """,
+        list(set(tenants)),
+    )
+    return {(row["tenant_id"], row["asset"]): row["minor"] for row in rows}
+
+
 async def upsert_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None:
     """Save where they stand."""
     ordered = sorted(reservations, key=lambda r: (r.tenant_id, r.id))
@@ -57,13 +71,14 @@ async def upsert_reservations(tx: Tx, reservations: Sequence[Reservation]) -> No
         """
         insert into reservation
             (tenant_id, id, purpose, state, asset, amount_minor, taken_from, invoice_id,
-             payment_id, transaction_id, ended_by, paid_from)
+             payment_id, transaction_id, ended_by, paid_from, from_treasury)
         select tenant_id, id, purpose, state, asset, amount_minor, taken_from, invoice_id,
-               payment_id, transaction_id, ended_by, paid_from
+               payment_id, transaction_id, ended_by, paid_from, from_treasury
         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                    $7::text[], $8::uuid[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[])
+                    $7::text[], $8::uuid[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[],
+                    $13::boolean[])
             as r(tenant_id, id, purpose, state, asset, amount_minor, taken_from, invoice_id,
-                 payment_id, transaction_id, ended_by, paid_from)
+                 payment_id, transaction_id, ended_by, paid_from, from_treasury)
         on conflict (tenant_id, id) do update
         set state = excluded.state, ended_by = excluded.ended_by, paid_from = excluded.paid_from
         """,
@@ -79,4 +94,5 @@ async def upsert_reservations(tx: Tx, reservations: Sequence[Reservation]) -> No
         [r.transaction_id for r in ordered],
         [r.ended_by for r in ordered],
         [r.paid_from for r in ordered],
+        [r.from_treasury for r in ordered],
     )
