@@ -119,8 +119,8 @@ _ACCESS: Final = (
     ),
     Invariant(
         "access.policies_as_written",
-        "Each table with a tenant has the three policies and no other: requests see the tenants "
-        "they act for, workers write, the auditor reads.",
+        "Each table with a tenant has the three policies: requests see the tenants they act for, "
+        "workers write, the auditor reads. Beside them the ledger's own checks read its book.",
         f"""
         select t.schema, t.name, p.polname as policy, p.polcmd, r.rolname as role,
                pg_get_expr(p.polqual, p.polrelid) as condition
@@ -131,10 +131,14 @@ _ACCESS: Final = (
             when 'tenant_api' then r.rolname = t.schema || '_api' and p.polpermissive
                 and pg_get_expr(p.polqual, p.polrelid) like '(tenant_id = ANY (%%app.tenants%%'
             when 'tenant_worker' then r.rolname = t.schema || '_worker'
-            when 'tenant_auditor' then r.rolname = '{AUDITOR}' and p.polcmd = 'r' end, false)
+            when 'tenant_auditor' then r.rolname = '{AUDITOR}' and p.polcmd = 'r'
+            when 'tenant_checks' then r.rolname = 'reserve_ledger_owner' and p.polcmd = 'r'
+                and t.schema = 'reserve_ledger' and t.name in ('ledger_transaction', 'posting')
+            end, false)
         union all
         select t.schema, t.name, null, null, null, count(p.oid) || ' policies'
-        from ({_TENANT_TABLES}) t left join pg_policy p on p.polrelid = t.oid
+        from ({_TENANT_TABLES}) t
+        left join pg_policy p on p.polrelid = t.oid and p.polname <> 'tenant_checks'
         group by t.schema, t.name having count(p.oid) <> 3
         """,
         "I21",
