@@ -437,6 +437,10 @@ WALLETS = [
         "update wallet_factory.decision set rail = 'card' where invoice_id = {paid}",
     ),
     of(
+        "wallets.policies_numbered",
+        "update wallet_factory.decision set policy_version = 7 where invoice_id = {paid}",
+    ),
+    of(
         "wallets.watched",
         "delete from provider_orchestrator.watched_address where invoice_id = {unpaid}",
     ),

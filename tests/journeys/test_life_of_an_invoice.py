@@ -18,8 +18,6 @@ from invoiceos_contracts.ephemeral_v1 import (
 from invoiceos_contracts.invoice_v1 import (
     InvoiceClosed,
     InvoiceExpired,
-    InvoiceIssued,
-    InvoiceIssueFailed,
     InvoiceLatePayment,
     InvoiceOverpaid,
     InvoicePaid,
@@ -27,7 +25,6 @@ from invoiceos_contracts.invoice_v1 import (
 )
 from invoiceos_contracts.ledger_v1 import FundsBooked, ReserveStated, TransactionPosted
 from invoiceos_contracts.payment_v1 import PaymentConflicted
-from invoiceos_contracts.provider_v1 import ProviderHealthChanged
 from invoiceos_local.demo.client import an_invoice
 from invoiceos_local.demo.receiver import Receiver
 from testkit.platform import a_key
@@ -222,45 +219,6 @@ async def test_prefer_wait_answers_with_the_open_invoice(platform):
     )
     assert made["status"]["document"] == "open"
     assert made["number"] is not None
-
-
-async def test_while_the_chain_is_down_issuing_fails_and_can_be_retried(platform):
-    stack, feed = platform.stack, platform.feed
-
-    def of_the_rail():
-        found = [s.fact for s in feed.seen if isinstance(s.fact, ProviderHealthChanged)]
-        return [fact for fact in found if fact.currency is None]
-
-    before = len(of_the_rail())
-
-    def changes():
-        return of_the_rail()[before:]
-
-    import signal
-
-    stack.kill("tempo", signal.SIGSTOP)
-    try:
-        async with asyncio.timeout(60):
-            while not any(change.new == "open" for change in changes()):
-                await asyncio.sleep(0.1)
-        made = await platform.client.post(
-            "/api/v1/invoices", an_invoice("Down", 10_000, watch_window_s=HOUR)
-        )
-        from invoiceos_contracts import decode
-
-        invoice_id = decode("inv", made["id"])
-        failed = await feed.until(InvoiceIssueFailed, invoice_id)
-        assert any("tempo" in tried for tried in failed.tried)
-    finally:
-        stack.kill("tempo", signal.SIGCONT)
-    async with asyncio.timeout(60):
-        while not any(change.new == "closed" for change in changes()):
-            await asyncio.sleep(0.1)
-    await platform.client.post(f"/api/v1/invoices/{made['id']}/issue")
-    issued = await feed.until(InvoiceIssued, invoice_id)
-    assert issued.status.document == "open"
-    await platform.transfer(issued, 11_900)
-    await feed.until(InvoicePaid, invoice_id)
 
 
 async def test_each_batch_of_postings_states_that_the_reserve_covers_what_circulates(platform):

@@ -96,6 +96,12 @@ async def deposit(rpc_url: str, wallet: WalletReady, units: int) -> dict[str, An
         return await send(node, PAYER_INDEX, transfer_data(wallet.address, units))
 
 
+async def flush(node: Node, salts: Sequence[bytes]) -> None:
+    """The operator fetches what lies at these addresses to the treasury."""
+    data = _calldata("flush(bytes32[],address)", ["bytes32[]", "address"], [salts, facts.USDC])
+    await send(node, facts.OPERATOR_INDEX, data, facts.FACTORY)
+
+
 async def freeze(rpc_url: str, address: str, frozen: bool) -> None:
     data = _calldata("freeze(address,bool)", ["address", "bool"], [address, frozen])
     async with Node(rpc_url) as node:

@@ -2,9 +2,11 @@
 
 import base64
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,9 +28,15 @@ from messaging import Tx
 from testkit.databases import ServiceDatabase
 from testkit.service import ServiceUnderTest, under_test
 from wallet_factory.app import service
+from wallet_factory.commands.register_factory import register_factory
 from wallet_factory.commands.register_master import register_master
 from wallet_factory.domain.configured import tempo_of
 from wallet_factory.settings import WalletFactorySettings, settings
+
+# In importlib mode a test folder is not on the path by itself.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from rails_kit import CHAINS, KEY, the_rail
 
 SEED = os.urandom(32)
 TOKENS = (
@@ -66,6 +74,25 @@ async def unit(
     async with under_test(service, make_database("wallet_factory")) as opened:
         async with opened.worker.transaction() as tx:
             await register_master(tx, tempo_of(settings()))
+        yield opened
+
+
+@pytest.fixture
+def two_rails(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOICEOS_RAILS", "tempo,evm-create2")
+    monkeypatch.setenv("INVOICEOS_EVM_CHAINS", CHAINS)
+    monkeypatch.setenv("INVOICEOS_EVM_SALT_KEY", KEY)
+    load.cache_clear()
+
+
+@pytest.fixture
+async def both(
+    make_database: Callable[[str], ServiceDatabase], two_rails: None
+) -> AsyncIterator[ServiceUnderTest]:
+    async with under_test(service, make_database("wallet_factory")) as opened:
+        async with opened.worker.transaction() as tx:
+            await register_master(tx, tempo_of(settings()))
+            await register_factory(tx, the_rail())
         yield opened
 
 

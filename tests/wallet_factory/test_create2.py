@@ -1,82 +1,25 @@
 """The rail of EVM chains: addresses that the factory itself computes, behind Tempo in the order."""
 
-import json
 import os
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rails_kit import open_tempo, the_rail
 
-from chassis.settings import load
-from invoiceos_contracts import PLATFORM
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
-from invoiceos_contracts.provider_v1 import ProviderHealthChanged
 from invoiceos_contracts.wallet_v1 import WalletReady, WalletSecretsDestroyed
 from invoiceos_local import evm_facts as facts
-from testkit.databases import ServiceDatabase
-from testkit.service import ServiceUnderTest, under_test
-from wallet_factory.app import service
+from testkit.service import ServiceUnderTest
 from wallet_factory.commands.register_factory import register_factory
-from wallet_factory.commands.register_master import register_master
-from wallet_factory.domain.configured import create2_of, rails_of, tempo_of
+from wallet_factory.domain.configured import rails_of
 from wallet_factory.domain.create2 import SALT_HALF_BYTES, Create2Rail
 from wallet_factory.domain.permutation import permute, place_of, places
 from wallet_factory.errors import TagKeyChanged
 from wallet_factory.settings import settings
-
-CHAINS = json.dumps(
-    [
-        {
-            "chain_id": facts.CHAIN_ID,
-            "factory": facts.FACTORY,
-            "implementation": facts.IMPLEMENTATION,
-            "tokens": dict(facts.TOKENS),
-        }
-    ]
-)
-KEY = "a7" * 32
-
-
-@pytest.fixture
-def two_rails(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INVOICEOS_RAILS", "tempo,evm-create2")
-    monkeypatch.setenv("INVOICEOS_EVM_CHAINS", CHAINS)
-    monkeypatch.setenv("INVOICEOS_EVM_SALT_KEY", KEY)
-    load.cache_clear()
-
-
-@pytest.fixture
-async def both(
-    make_database: Callable[[str], ServiceDatabase], two_rails: None
-) -> AsyncIterator[ServiceUnderTest]:
-    async with under_test(service, make_database("wallet_factory")) as opened:
-        async with opened.worker.transaction() as tx:
-            await register_master(tx, tempo_of(settings()))
-            await register_factory(tx, the_rail())
-        yield opened
-
-
-def the_rail() -> Create2Rail:
-    return create2_of(settings(), settings().evm_chains[0])
-
-
-def open_tempo() -> ProviderHealthChanged:
-    return ProviderHealthChanged(
-        tenant_id=PLATFORM,
-        provider_id=UUID(int=7),
-        provider="tempo",
-        rail="tempo",
-        old="closed",
-        new="open",
-        score_ppm=500_000,
-        samples=20,
-        cause="test",
-        at=datetime.now(UTC),
-    )
 
 
 @given(st.integers(0, places(SALT_HALF_BYTES) - 1), st.binary(min_size=32, max_size=32))

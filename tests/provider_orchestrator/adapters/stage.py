@@ -176,6 +176,7 @@ class Stage:
     key_lives_s: float
     old_after_s: float
     """Age from which on a webhook is not believed any more."""
+    takes_a_fee = True
 
     def __init__(self, sandbox: Sandbox, wire: Wire, session: aiohttp.ClientSession) -> None:
         self.sandbox = sandbox
@@ -186,6 +187,13 @@ class Stage:
     def make(self, **settings: Any) -> Adapter:
         """An adapter for this provider, with other settings where they are given."""
         raise NotImplementedError
+
+    def now(self) -> datetime:
+        return self.sandbox.now()
+
+    def only_reads(self, one: Exchanged) -> bool:
+        """Whether a request cannot have moved anything."""
+        return one.method == "GET"
 
     def wrong_credentials(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -232,7 +240,7 @@ class Stage:
             "key": uuid4(),
             "amount_minor": 12_345,
             "asset": self.asset,
-            "created_at": self.sandbox.now(),
+            "created_at": self.now(),
             "rail": self.rail,
             "method": self.method or None,
             "invoice_reference": "inv_7",

@@ -17,6 +17,8 @@ from rich.table import Table
 from invoiceos_local import log_view, supervisor
 from invoiceos_local.daemon import Daemon
 from invoiceos_local.errors import NotReady, Unavailable
+from invoiceos_local.evm import deposit as pay_deposit
+from invoiceos_local.evm_facts import UNITS_PER_CENT
 from invoiceos_local.state import State, data_folder, read_supervisor
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -73,6 +75,16 @@ def logs(
         log_view.show(folder, names or [], follow=follow, last_lines=lines, console=console)
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+@app.command()
+def deposit(address: str, cents: int) -> None:
+    """Sends play USDC on the local EVM chain, as a payer of an invoice on evm-create2 would."""
+    rpc_url = State.load(data_folder()).infrastructure.get("evm_rpc_url", "")
+    if not rpc_url or read_supervisor(data_folder()) is None:
+        console.print("There is no EVM chain here; `make up` starts one.")
+        raise typer.Exit(1)
+    console.print(pay_deposit(rpc_url, address, cents * UNITS_PER_CENT))
 
 
 @app.command()

@@ -6,26 +6,26 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from invoiceos_local.anvil_node import answers as chain_answers
 from invoiceos_local.errors import Unavailable
+from invoiceos_local.evm import Evm, deploy_contracts
 from invoiceos_local.kafka import answers as kafka_answers
 from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.postgres import SUPERUSER
 from invoiceos_local.postgres import answers as postgres_answers
 from invoiceos_local.processes import wait_until
-from invoiceos_local.tempo import answers as tempo_answers
-from invoiceos_local.tempo import register_master
-from invoiceos_local.tempo_facts import CHAIN_ID
+from invoiceos_local.tempo import Tempo, register_master
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 KAFKA_IMAGE = "apache/kafka:4.1.2"
 POSTGRES_IMAGE = "postgres:18.4-bookworm"
-TEMPO_IMAGE = "ghcr.io/foundry-rs/foundry:v1.7.1"
+ANVIL_IMAGE = "ghcr.io/foundry-rs/foundry:v1.7.1"
 _PING_TIMEOUT_SECONDS = 0.5
 _READY_TIMEOUT_SECONDS = 90
 
@@ -159,22 +159,44 @@ class PostgresContainer(_Contained):
         )
 
 
-class TempoContainer(_Contained):
+class _AnvilContainer(_Contained):
     """A chain with the settings of the embedded one."""
 
+    MODE: Sequence[str]
+
     def __init__(self, port: int | None = None) -> None:
-        self._container = Container(TEMPO_IMAGE, 8545, port)
+        self._container = Container(ANVIL_IMAGE, 8545, port)
 
     @property
     def rpc_url(self) -> str:
         return f"http://{LOOPBACK}:{self._container.port}"
 
     def start(self) -> None:
-        mode = ["--network", "tempo", "--hardfork", "t4", "--chain-id", str(CHAIN_ID)]
         self._container.run(
             {},
-            lambda: tempo_answers(self.rpc_url),
-            command=["--host", "0.0.0.0", *mode],
+            lambda: chain_answers(self.rpc_url),
+            command=["--host", "0.0.0.0", *self.MODE],
             entrypoint="anvil",
         )
+        self.prepare()
+
+    def prepare(self) -> None:
+        raise NotImplementedError
+
+
+class TempoContainer(_AnvilContainer):
+    """Tempo, with a virtual master."""
+
+    MODE = Tempo.MODE
+
+    def prepare(self) -> None:
         register_master(self.rpc_url)
+
+
+class EvmContainer(_AnvilContainer):
+    """A chain by Ethereum's rules, with our contracts."""
+
+    MODE = Evm.MODE
+
+    def prepare(self) -> None:
+        deploy_contracts(self.rpc_url)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from urllib.parse import urlsplit, urlunsplit
 
-from invoiceos_local import kafka_security
+from invoiceos_local import evm_facts, kafka_security
 from invoiceos_local.ports import LOOPBACK
 from invoiceos_local.resolver import Infrastructure
 from invoiceos_local.secrets_file import StackSecrets
@@ -56,6 +57,8 @@ class Surroundings:
     ports: Mapping[str, int]
     sandbox_url: str = ""
     """Of what plays the payment providers; empty where nothing does."""
+    evm_operator_key_file: str = ""
+    """Of the key that sweeps deposit addresses; only of use where there is an EVM chain."""
 
     def url(self, service: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[service]}"
@@ -194,11 +197,48 @@ def _tempo() -> dict[str, str]:
 
 
 def _wallet_factory(around: Surroundings) -> dict[str, str]:
-    return {
+    """Tempo first, then the other chain, then whoever takes cards: as far as they are there."""
+    rails = ["tempo"]
+    made = {
         **_tempo(),
         "INVOICEOS_TEMPO_MASTER_ID": MASTER_ID,
         "INVOICEOS_TEMPO_TAG_KEY": around.secrets.tempo_tag_key_hex,
     }
+    if around.infrastructure.evm_rpc_url:
+        rails.append("evm-create2")
+        made["INVOICEOS_EVM_SALT_KEY"] = around.secrets.evm_salt_key_hex
+        made["INVOICEOS_EVM_CHAINS"] = json.dumps([_evm()])
+    if around.sandbox_url:
+        rails.append("psp")
+        made["INVOICEOS_PSP_ASSETS"] = "stripe=USD+EUR,paypal=USD+EUR"
+    return made | {"INVOICEOS_RAILS": ",".join(rails)}
+
+
+def _evm() -> dict[str, object]:
+    """What both services are told of the EVM chain."""
+    return {
+        "chain_id": evm_facts.CHAIN_ID,
+        "factory": evm_facts.FACTORY,
+        "implementation": evm_facts.IMPLEMENTATION,
+        "tokens": dict(evm_facts.TOKENS),
+    }
+
+
+def _evm_watched(around: Surroundings) -> dict[str, str]:
+    """Blocks come with transactions alone, so one is final as soon as it is there."""
+    found = around.infrastructure
+    chain = {
+        **{name: value for name, value in _evm().items() if name != "implementation"},
+        "rpc_url": found.evm_rpc_url,
+        "ws_url": found.evm_ws_url,
+        "finality": 0,
+        "poll_s": 0.25,
+        "open_s": 10,
+        "operator_key_file": around.evm_operator_key_file,
+        "dust_minor": evm_facts.DUST_MINOR,
+        "sweep_wait_s": 1,
+    }
+    return {"INVOICEOS_EVM_CHAINS": json.dumps([chain])} if found.evm_rpc_url else {}
 
 
 def _provider_orchestrator(around: Surroundings) -> dict[str, str]:
@@ -207,6 +247,7 @@ def _provider_orchestrator(around: Surroundings) -> dict[str, str]:
         "INVOICEOS_TEMPO_RPC_URL": around.infrastructure.tempo_rpc_url,
         "INVOICEOS_TEMPO_WS_URL": around.infrastructure.tempo_ws_url,
         "INVOICEOS_PUBLIC_URL": around.url(GATEWAY) if GATEWAY in around.ports else "",
+        **_evm_watched(around),
         **(_played(around.sandbox_url) if around.sandbox_url else {}),
     }
 

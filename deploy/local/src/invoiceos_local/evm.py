@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 
 from invoiceos_local import evm_facts as facts
 from invoiceos_local.anvil_node import AnvilNode, call, wait_for
@@ -41,6 +42,25 @@ def deploy_contracts(rpc_url: str) -> None:
         return
     _create(rpc_url, facts.USDC, code_of("dev_token", ["string"], ["USDC"]))
     _create(rpc_url, facts.FACTORY, factory_code(facts.TREASURY_ADDRESS, facts.OPERATOR_ADDRESS))
+
+
+def deposit(rpc_url: str, to: str, units: int, payer: str = facts.PAYER_ADDRESS) -> str:
+    """Makes play money for a payer and has it sent to an address; the transaction's hash."""
+    _send(rpc_url, payer, "mint(address,uint256)", payer, units)
+    return _send(rpc_url, payer, "transfer(address,uint256)", to, units)
+
+
+def _send(rpc_url: str, sender: str, method: str, address: str, units: int) -> str:
+    data = keccak(text=method)[:4] + encode(["address", "uint256"], [address, units])
+    transaction = {"from": sender, "to": facts.USDC, "gas": hex(_GAS), "data": "0x" + data.hex()}
+    sent = str(call(rpc_url, "eth_sendTransaction", transaction))
+    wait_for(lambda: _succeeded(rpc_url, sent), f"The transaction {sent}")
+    return sent
+
+
+def _succeeded(rpc_url: str, transaction: str) -> bool:
+    receipt = call(rpc_url, "eth_getTransactionReceipt", transaction)
+    return receipt is not None and receipt["status"] == "0x1"
 
 
 def factory_code(treasury: str, operator: str) -> bytes:

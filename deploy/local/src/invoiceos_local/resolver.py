@@ -1,4 +1,4 @@
-"""Where Kafka, PostgreSQL, the Tempo chain and mail come from.
+"""Where Kafka, PostgreSQL, the Tempo chain, an EVM chain and mail come from.
 
 One order for `make up`, the tests and the benchmarks: an address from the environment; else a
 Docker engine on this machine (`INVOICEOS_INFRA=docker` or `auto`); else embedded, which needs
@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 
 from invoiceos_local import containers
 from invoiceos_local.errors import NotReady, Unavailable
+from invoiceos_local.evm import Evm
 from invoiceos_local.kafka import Front, Kafka
 from invoiceos_local.kafka_security import login
 from invoiceos_local.mail import Mail
@@ -27,8 +28,8 @@ from invoiceos_local.postgres import Postgres
 from invoiceos_local.processes import Processes, sweep
 from invoiceos_local.tempo import Tempo
 
-Need = Literal["kafka", "postgres", "tempo", "smtp"]
-EVERYTHING: frozenset[Need] = frozenset({"kafka", "postgres", "tempo", "smtp"})
+Need = Literal["kafka", "postgres", "tempo", "evm", "smtp"]
+EVERYTHING: frozenset[Need] = frozenset({"kafka", "postgres", "tempo", "evm", "smtp"})
 Report = Callable[[str], None]
 
 
@@ -43,6 +44,8 @@ class Infrastructure:
     kafka_password: str = field(default="", repr=False)
     postgres_url: str = ""
     tempo_rpc_url: str = ""
+    evm_rpc_url: str = ""
+    """Of a chain by Ethereum's rules with our contracts on it; empty where there is none."""
     smtp_url: str = ""
     mail_api_url: str = ""
 
@@ -50,6 +53,11 @@ class Infrastructure:
     def tempo_ws_url(self) -> str:
         """The chain's WebSocket, which anvil serves on the same port."""
         return self.tempo_rpc_url.replace("http", "ws", 1)
+
+    @property
+    def evm_ws_url(self) -> str:
+        """As of Tempo."""
+        return self.evm_rpc_url.replace("http", "ws", 1)
 
     @property
     def kafka_secured(self) -> bool:
@@ -118,6 +126,7 @@ _TITLES: Mapping[Need, str] = {
     "kafka": "Kafka",
     "postgres": "PostgreSQL",
     "tempo": "Tempo chain",
+    "evm": "EVM chain",
     "smtp": "Mail sink",
 }
 _SETTINGS: Mapping[Need, Mapping[str, str]] = {
@@ -129,6 +138,7 @@ _SETTINGS: Mapping[Need, Mapping[str, str]] = {
     },
     "postgres": {"postgres_url": "INVOICEOS_POSTGRES_URL"},
     "tempo": {"tempo_rpc_url": "INVOICEOS_TEMPO_RPC_URL"},
+    "evm": {"evm_rpc_url": "INVOICEOS_EVM_RPC_URL"},
     "smtp": {"smtp_url": "INVOICEOS_SMTP_URL", "mail_api_url": "INVOICEOS_MAIL_API_URL"},
 }
 
@@ -277,6 +287,9 @@ def _in_container(need: Need, choices: Choices) -> _Source:
     if need == "postgres":
         postgres = containers.PostgresContainer(port)
         return source(postgres, lambda: {"postgres_url": postgres.url})
+    if need == "evm":
+        evm = containers.EvmContainer(port)
+        return source(evm, lambda: {"evm_rpc_url": evm.rpc_url})
     tempo = containers.TempoContainer(port)
     return source(tempo, lambda: {"tempo_rpc_url": tempo.rpc_url})
 
@@ -295,5 +308,8 @@ def _embedded(need: Need, processes: Processes, choices: Choices) -> _Source:
     if need == "tempo":
         tempo = Tempo(processes, port, block_seconds=choices.block_seconds)
         return source(tempo, lambda: {"tempo_rpc_url": tempo.rpc_url})
+    if need == "evm":
+        evm = Evm(processes, port)
+        return source(evm, lambda: {"evm_rpc_url": evm.rpc_url})
     mail = Mail(processes, port, choices.ports.get("mail_api"))
     return source(mail, lambda: {"smtp_url": mail.smtp_url, "mail_api_url": mail.api_url})

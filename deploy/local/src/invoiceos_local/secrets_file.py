@@ -26,6 +26,7 @@ class StackSecrets:
     tempo_tag_key_hex: str
     kafka_password_seed: str = ""
     kafka_broker_password: str = ""
+    evm_salt_key_hex: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> StackSecrets:
@@ -51,6 +52,7 @@ class StackSecrets:
             tempo_tag_key_hex=secrets.token_hex(32),
             kafka_password_seed=secrets.token_hex(32),
             kafka_broker_password=secrets.token_hex(32),
+            evm_salt_key_hex=secrets.token_hex(32),
         )
 
     def database_password(self, role: str) -> str:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from invoiceos_local.chain import dev_account
 from invoiceos_local.environment import (
     AUDIT_EVERY_SECONDS,
     AUDITOR,
@@ -31,9 +32,18 @@ from invoiceos_local.environment import (
     service_environment,
 )
 from invoiceos_local.errors import NotReady
+from invoiceos_local.evm_facts import OPERATOR_INDEX
 from invoiceos_local.ports import LOOPBACK, free_port
 from invoiceos_local.postgres import create_database
-from invoiceos_local.processes import Child, Command, Processes, Spawner, sweep, wait_until
+from invoiceos_local.processes import (
+    Child,
+    Command,
+    Processes,
+    Spawner,
+    sweep,
+    wait_until,
+    write_private,
+)
 from invoiceos_local.resolver import (
     EVERYTHING,
     Choices,
@@ -54,6 +64,13 @@ _TEND_EVERY_SECONDS = 0.25
 _FIRST_BACK_OFF_SECONDS = 0.5
 _LONGEST_BACK_OFF_SECONDS = 30.0
 _HEALTHY_AFTER_SECONDS = 30.0
+
+
+def _operator_key(folder: Path) -> str:
+    """The file of the key that sweeps the local EVM chain; public test material."""
+    path = folder / "evm-operator.key"
+    write_private(path, dev_account(OPERATOR_INDEX).private_key)
+    return str(path)
 
 
 def _as_found(infrastructure: Infrastructure) -> Infrastructure:
@@ -121,6 +138,7 @@ class Stack:
             StackSecrets.of(folder),
             {name: free_port(wishes.get(name)) for name in self._plan.services},
             sandbox_url=self._url(SANDBOX) if SANDBOX in self._beside else "",
+            evm_operator_key_file=_operator_key(folder) if "evm" in self._plan.needs else "",
         )
         self._services: dict[str, _Service] = {}
         self._left_dead: set[str] = set()

@@ -11,6 +11,14 @@ class WalletNotFound(Refusal):
     title = "There is no wallet with this id"
 
 
+class RailNotOffered(Refusal):
+    """A policy names a rail that this platform does not serve."""
+
+    code = "rail_not_offered"
+    kind = Kind.INVALID
+    title = "The policy names a rail that is not offered"
+
+
 class TagKeyChanged(Exception):
     """The key of a master's addresses is not the one they were begun with: do not start."""
 

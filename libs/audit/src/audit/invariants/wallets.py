@@ -80,12 +80,30 @@ _GIVEN: Final = (
         """,
     ),
     Invariant(
+        "wallets.policies_numbered",
+        "A tenant's policies for its wallets are numbered without a gap, and each decision names "
+        "one that there was.",
+        """
+        select tenant_id, version, created_at from (
+            select tenant_id, version, created_at, row_number() over (
+                partition by tenant_id order by version) as place
+            from wallet_factory.wallet_policy) p
+        where version <> place
+        union all
+        select d.tenant_id, d.policy_version, d.decided_at from wallet_factory.decision d
+        where d.policy_version is not null and not exists (
+            select from wallet_factory.wallet_policy p
+            where p.tenant_id = d.tenant_id and p.version = d.policy_version)
+        """,
+        "U7",
+    ),
+    Invariant(
         "wallets.watched",
         "The address of each wallet is watched for money, for the invoice it was given to.",
         """
         select tenant_id, id as wallet_id, w.invoice_id, w.address,
                '0x' || encode(a.address, 'hex') as watched
-        from (select * from wallet_factory.wallet where rail = 'tempo') w
+        from (select * from wallet_factory.wallet where chain_id is not null) w
         full join (select tenant_id, wallet_id as id, invoice_id, chain_id, address, due_minor,
                           due_asset
                    from provider_orchestrator.watched_address) a using (tenant_id, id)

@@ -104,6 +104,9 @@ class Capabilities(_Value):
     """What it keeps of each payment besides, in minor units of the payment's asset."""
     pages: Annotated[Names, Field(exclude=True)] = frozenset()
     """Where its own pages for payers are; no choice depends on it, so none keeps it."""
+    by_wallet: Annotated[bool, Field(exclude=True)] = False
+    """Payers pay into the invoice's wallet there: an intent has no address, and is not sent to
+    it. As of `pages`, no decision keeps it."""
 
     @property
     def target(self) -> str:

@@ -45,6 +45,10 @@ class AttemptView(_View):
     cause: str
     provider_reference: str | None
     created_at: datetime
+    decision_id: UUID | None
+    """Of the decision that chose this provider: `/api/v1/routing/decisions/{id}`."""
+    decision_reason: str | None
+    """Why it was this one, in one word."""
 
 
 class ActionView(_View):
@@ -174,7 +178,8 @@ async def intent_of(tx: Tx, tenant_id: UUID, intent_id: UUID) -> IntentView:
         raise IntentNotFound
     attempts = await tx.fetch(
         """
-        select id, kind, number, provider, rail, state, cause, provider_reference, created_at
+        select id, kind, number, provider, rail, state, cause, provider_reference, created_at,
+               decision_id, decision_reason
         from payment_attempt where tenant_id = $1 and intent_id = $2 order by created_at, number
         """,
         tenant_id,

@@ -51,7 +51,8 @@ class Collector:
         """Take the adapters by name, and what providers can do."""
         self._database = database
         self._adapters = known
-        self._desk = Desk([one for one in can if one.provider in known], self._prepare)
+        asked = [one for one in can if one.provider in known and not one.by_wallet]
+        self._desk = Desk(asked, self._prepare)
         work = Work("payments", claim_attempts, self._call, self._record)
         self.executor: Executor[Claimed, Answer] = Executor(database, work)
 

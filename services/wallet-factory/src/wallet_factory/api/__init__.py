@@ -1,6 +1,6 @@
 """Wallets and their selector over HTTP."""
 
-from wallet_factory.api import selector, wallets
+from wallet_factory.api import policy, selector, wallets
 
-ROUTERS = (selector.router, wallets.router)
-"""The selector first: its name is no wallet's id."""
+ROUTERS = (selector.router, policy.router, wallets.router)
+"""Selector and policy first: their names are no wallet's id."""

@@ -29,7 +29,12 @@ async def log_decisions(tx: Tx, decisions: Sequence[tuple[UUID, Decision]]) -> N
             made.request.invoice_id,
             "decision",
             entry_of(made.selection, model, made.request.attempt)
-            | {"mode": made.mode.mode, "rule": made.mode.rule, "rail": made.choice.rail_name},
+            | {
+                "mode": made.mode.mode,
+                "rule": made.mode.rule,
+                "rail": made.choice.rail_name,
+                "policy_version": made.policy_version,
+            },
         )
         for wallet_id, made in decisions
     ]

@@ -17,6 +17,7 @@ from wallet_factory.domain.configured import rails_of
 from wallet_factory.domain.selector import Selector
 from wallet_factory.domain.wallet import Decision, Wallet
 from wallet_factory.settings import settings
+from wallet_factory.store.policies import select_policies
 from wallet_factory.store.selector import select_stopped
 
 
@@ -87,10 +88,15 @@ async def _carry_out(tx: Tx, decisions: Sequence[tuple[WalletRequest, Decision]]
 
 
 async def _selector(tx: Tx, requests: Sequence[WalletRequest]) -> Selector:
-    """The model this process has loaded before, and for whom it is switched off."""
-    stopped = await select_stopped(tx, [r.issuing.tenant_id for r in requests])
+    """The model this process has loaded before, whom it is switched off for, and policies."""
+    tenants = {r.issuing.tenant_id for r in requests}
+    stopped = await select_stopped(tx, tenants)
     return Selector(
-        model_in_use(), stopped - {PLATFORM}, PLATFORM in stopped, settings().small_amounts
+        model=model_in_use(),
+        stopped=stopped - {PLATFORM},
+        stopped_for_all=PLATFORM in stopped,
+        small_amounts=settings().small_amounts,
+        policies=await select_policies(tx, tenants),
     )
 
 

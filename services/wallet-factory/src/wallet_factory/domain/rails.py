@@ -10,6 +10,8 @@ from wallet_factory.domain.health import Circuit, unwell
 
 RAIL_RULE = "configured_order.v2"
 """Tempo stands first in the configuration; the first that serves and is well in the currency."""
+TENANT_RULE = "tenant_order.v1"
+"""As that, in the order of the tenant's own policy."""
 
 
 class Rail(Protocol):

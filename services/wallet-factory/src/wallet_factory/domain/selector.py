@@ -17,6 +17,7 @@ from invoiceos_contracts.base import WalletMode
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
 from money import MoneyError, asset
 from wallet_factory.domain.mode import ModeChoice, choose_mode
+from wallet_factory.domain.policy import PLATFORM_WAY, WalletPolicy
 
 MICRO = 1_000_000
 LEARNABLE = frozenset({"payer_known.v1", "one_off.v1"})
@@ -71,6 +72,12 @@ class Selector:
     stopped_for_all: bool = False
     small_amounts: Mapping[str, int] = field(default_factory=dict)
     """Up to this many minor units of an asset an invoice is small."""
+    policies: Mapping[UUID, tuple[int, WalletPolicy]] = field(default_factory=dict)
+    """Version and policy of each tenant that has written one."""
+
+    def policy_of(self, tenant_id: UUID) -> tuple[int | None, WalletPolicy]:
+        """What a tenant wants, and in which version it said so."""
+        return self.policies.get(tenant_id, (None, PLATFORM_WAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,11 @@ def features_of(request: InvoiceIssuing, days_to_due: int) -> dict[str, int]:
 
 def select(request: InvoiceIssuing, selector: Selector, days_to_due: int) -> Selection:
     """The mode of an invoice's wallet, by rules, and by the model where they leave it open."""
-    choice = choose_mode(request.selector, request.wallet)
+    _, policy = selector.policy_of(request.tenant_id)
+    choice = choose_mode(request.selector, request.wallet, policy)
     features = features_of(request, days_to_due)
     path = [choice.rule]
-    small = selector.small_amounts.get(request.asset, 0)
+    small = {**selector.small_amounts, **policy.small_amounts}.get(request.asset, 0)
     if choice.rule == "one_off.v1" and request.due.amount_minor <= small:
         choice = ModeChoice(WalletMode.EPHEMERAL, SMALL, choice.reasons)
         path.append(SMALL)

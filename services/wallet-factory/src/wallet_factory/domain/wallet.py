@@ -19,7 +19,8 @@ from invoiceos_contracts.wallet_v1 import (
 )
 from wallet_factory.domain.health import Circuit
 from wallet_factory.domain.mode import WITHOUT_ADDRESS, ModeChoice
-from wallet_factory.domain.rails import RAIL_RULE, Rail, RailChoice, choose_rail
+from wallet_factory.domain.policy import ordered
+from wallet_factory.domain.rails import RAIL_RULE, TENANT_RULE, Rail, RailChoice, choose_rail
 from wallet_factory.domain.selector import Selection, Selector, select
 
 TEMPO = "tempo"
@@ -79,6 +80,10 @@ class Decision:
     """Why there is no wallet; None where there is one."""
     selection: Selection
     """Everything the mode was chosen by; the rail may have had the last word."""
+    policy_version: int | None = None
+    """Of the tenant's own policy; None where it has written none."""
+    rail_rule: str = RAIL_RULE
+    """In whose order rails were tried."""
 
     @property
     def rail(self) -> Rail | None:
@@ -126,14 +131,16 @@ def decide(
     """Choose mode and rail, or say why the invoice cannot have a wallet now."""
     selection = select(request, selector, (request.due_at - now).days)
     mode = selection.choice
-    choice = choose_rail(rails, circuits, request.asset, mode.mode)
+    version, policy = selector.policy_of(request.tenant_id)
+    choice = choose_rail(ordered(rails, policy), circuits, request.asset, mode.mode)
     if choice.rail is not None and choice.rail.chain_id is None and request.wallet.mode is None:
         mode = WITHOUT_ADDRESS
     failure = choice.failure if choice.rail is None else None
     window = request.wallet.watch_window_s
     if not (0 < request.wallet.ttl_s <= TTL_S_MAX and 0 <= window <= TTL_S_MAX):
         failure = "ttl_out_of_range"
-    return Decision(request, mode, choice, failure, selection)
+    rule = TENANT_RULE if policy.rails else RAIL_RULE
+    return Decision(request, mode, choice, failure, selection, version, rule)
 
 
 def make_wallet(
@@ -193,7 +200,7 @@ def ready_facts(wallet: Wallet) -> list[Event]:
         ttl_s=request.wallet.ttl_s,
         watch_window_s=request.wallet.watch_window_s,
         expires_at=wallet.expires_at,
-        decision=RAIL_RULE,
+        decision=decision.rail_rule,
         salt=wallet.salt,
     )
     return [selected, ready]

@@ -79,6 +79,8 @@ class DecisionView(BaseModel):
     skipped: list[SkippedRail]
     failure: str | None
     inputs: dict[str, Any]
+    policy_version: int | None
+    """Of your policy that counted; null where there was none."""
     decided_at: datetime
 
 
@@ -115,7 +117,7 @@ async def decision(tx: Tx, tenant_id: UUID, wallet_id: UUID) -> DecisionView:
     row = await tx.fetchrow(
         """
         select wallet_id, invoice_id, attempt, mode, mode_rule, mode_reasons, rail, rail_rule,
-               skipped, failure, inputs, decided_at
+               skipped, failure, inputs, policy_version, decided_at
         from decision where tenant_id = $1 and wallet_id = $2
         """,
         tenant_id,

@@ -12,7 +12,7 @@ from messaging import Tx
 from wallet_factory.domain.create2 import Create2Rail
 from wallet_factory.domain.health import Circuit
 from wallet_factory.domain.psp import REFERENCE_BITS, PspRail
-from wallet_factory.domain.rails import RAIL_RULE, Rail
+from wallet_factory.domain.rails import Rail
 from wallet_factory.domain.tempo import TempoRail
 from wallet_factory.domain.wallet import Decision, Destroyed, Wallet
 from wallet_factory.errors import MasterUnknown
@@ -215,14 +215,16 @@ async def insert_decisions(
     rows = await tx.fetch(
         """
         insert into decision (tenant_id, wallet_id, invoice_id, attempt, mode, mode_rule,
-                              mode_reasons, rail, rail_rule, skipped, failure, inputs, decided_at)
+                              mode_reasons, rail, rail_rule, skipped, failure, inputs,
+                              policy_version, decided_at)
         select tenant_id, wallet_id, invoice_id, attempt, mode, mode_rule,
-               array(select jsonb_array_elements_text(mode_reasons::jsonb)), rail, $9,
-               skipped::jsonb, failure, inputs::jsonb, $13
+               array(select jsonb_array_elements_text(mode_reasons::jsonb)), rail, rail_rule,
+               skipped::jsonb, failure, inputs::jsonb, policy_version, $14
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $10::text[], $11::text[], $12::text[])
+                    $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+                    $13::int[])
             as new(tenant_id, wallet_id, invoice_id, attempt, mode, mode_rule, mode_reasons, rail,
-                   skipped, failure, inputs)
+                   rail_rule, skipped, failure, inputs, policy_version)
         on conflict (tenant_id, invoice_id, attempt) do nothing returning wallet_id
         """,
         [decision.request.tenant_id for decision in kept],
@@ -233,10 +235,11 @@ async def insert_decisions(
         [decision.mode.rule for decision in kept],
         [json.dumps(decision.mode.reasons) for decision in kept],
         [decision.rail.name if decision.rail else None for decision in kept],
-        RAIL_RULE,
+        [decision.rail_rule for decision in kept],
         [json.dumps([asdict(skipped) for skipped in decision.choice.skipped]) for decision in kept],
         [decision.failure for decision in kept],
         [json.dumps(decision.inputs) for decision in kept],
+        [decision.policy_version for decision in kept],
         now,
     )
     return {row["wallet_id"] for row in rows}

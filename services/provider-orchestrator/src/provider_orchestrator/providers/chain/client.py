@@ -23,6 +23,10 @@ class Unavailable(ChainFault):
     """It cannot be reached, is too slow, or is broken."""
 
 
+class Unreachable(Unavailable):
+    """Nobody was there to take the question."""
+
+
 class Throttled(ChainFault):
     """It wants fewer questions."""
 
@@ -96,6 +100,8 @@ class RpcClient:
             # httpx counts its limit anew for each piece: a node that drips would never exceed it.
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.post(self._url, content=body)
+        except httpx.ConnectError as error:
+            raise Unreachable(f"{type(error).__name__}: {error}"[:300]) from error
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}"[:300]) from error
         finally:

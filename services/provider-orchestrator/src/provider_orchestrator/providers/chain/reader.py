@@ -60,6 +60,13 @@ class ChainReader:
             return Glance(block, at_cursor)
         return Glance(block, at_cursor, -1 if finalized is None else finalized.number)
 
+    async def final(self) -> int:
+        """The last block that cannot change."""
+        glance = await self.glance(None)
+        if glance.finalized is not None:
+            return max(0, glance.finalized)
+        return max(0, glance.head.number - self.profile.confirmations)
+
     async def blocks(self, numbers: Sequence[int]) -> dict[int, Block]:
         """Those of these blocks that the chain has, by number."""
         answers = await self._client.ask(*[header(number) for number in numbers])

@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import aiohttp
+
+from provider_orchestrator.domain.adapters import Adapter
 from provider_orchestrator.domain.health import Key
 from provider_orchestrator.domain.transfers import CREATE2, Transfer
+from provider_orchestrator.providers.chain.client import RpcClient
 from provider_orchestrator.providers.chain.mapping import TRANSFER, Log, word
 from provider_orchestrator.providers.chain.profile import ChainProfile, Filter, Surroundings
-from provider_orchestrator.settings import EvmChain, OrchestratorSettings
+from provider_orchestrator.providers.evm_create2.deposits import DepositAddresses, DepositChain
+from provider_orchestrator.settings import EvmChain, OrchestratorSettings, settings
 
 ADDRESSES_MAX = 500
 """Addresses asked for in one filter."""
@@ -100,6 +105,25 @@ def profile_of(chain: EvmChain) -> ChainProfile:
     )
 
 
-def chains(settings: OrchestratorSettings) -> Sequence[ChainProfile]:
+def adapter(session: aiohttp.ClientSession) -> Adapter | None:
+    """What came to addresses, and what treasuries have; None where no chain was given."""
+    del session  # a node is asked through the client that all chains have
+    return open_deposits(settings())
+
+
+def open_deposits(chosen: OrchestratorSettings) -> DepositAddresses | None:
+    """All chains of the settings; None where there is none."""
+    made = [
+        DepositChain(
+            RpcClient(chain.rpc_url, timeout_s=chain.rpc_timeout_s),
+            profile_of(chain),
+            chain.factory_address,
+        )
+        for chain in chosen.evm_chains
+    ]
+    return DepositAddresses(made) if made else None
+
+
+def chains(chosen: OrchestratorSettings) -> Sequence[ChainProfile]:
     """Every EVM chain of the settings."""
-    return [profile_of(chain) for chain in settings.evm_chains]
+    return [profile_of(chain) for chain in chosen.evm_chains]

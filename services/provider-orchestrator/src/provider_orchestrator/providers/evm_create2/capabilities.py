@@ -17,6 +17,7 @@ def capabilities(settings: OrchestratorSettings) -> Sequence[Capabilities]:
             assets=frozenset(chain.tokens) | {asset(code).currency for code in chain.tokens},
             operations=frozenset({Operation.COLLECT}),
             methods=frozenset({"stablecoin"}),
+            by_wallet=True,
         )
         for chain in settings.evm_chains
     ]

@@ -21,5 +21,6 @@ def capabilities(settings: OrchestratorSettings) -> Sequence[Capabilities]:
             operations=frozenset({Operation.COLLECT})
             | (OUTGOING if settings.tempo_treasury_key_file else frozenset()),
             methods=frozenset({"stablecoin"}),
+            by_wallet=True,
         )
     ]

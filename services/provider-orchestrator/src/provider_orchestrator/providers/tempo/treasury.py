@@ -12,7 +12,6 @@ from provider_orchestrator.domain.adapters import (
     Answer,
     Hint,
     Holding,
-    LineKind,
     NotAuthentic,
     Order,
     ProviderFault,
@@ -24,6 +23,7 @@ from provider_orchestrator.domain.chain import Block
 from provider_orchestrator.domain.outcomes import Outcome
 from provider_orchestrator.domain.transfers import PROVIDER
 from provider_orchestrator.providers.chain import mapping
+from provider_orchestrator.providers.chain.account import ChainAccount
 from provider_orchestrator.providers.chain.client import (
     BadAnswer,
     Call,
@@ -38,9 +38,6 @@ from provider_orchestrator.providers.tempo import payouts
 from provider_orchestrator.providers.tempo.mapping import is_token
 from provider_orchestrator.providers.tempo.payouts import Prepared, Treasury
 from provider_orchestrator.settings import OrchestratorSettings
-
-STATEMENT_SPAN = 2000
-"""Blocks read at once for a statement."""
 
 
 def treasury_of(settings: OrchestratorSettings) -> Treasury | None:
@@ -68,6 +65,9 @@ class TempoTreasury:
         self._profile = profile
         self._reader = ChainReader(client, profile)
         self._treasury = treasury
+        self._account = ChainAccount(
+            client, self._reader, treasury.address, fees_to=payouts.FEE_MANAGER
+        )
 
     def prepare(self, orders: Sequence[Order], now: datetime) -> Sequence[bytes | None]:
         """Signed transactions; none for what can never be carried out here."""
@@ -192,55 +192,17 @@ class TempoTreasury:
     async def holdings(self) -> Sequence[Holding]:
         """What the treasury has of each token at the last final block."""
         try:
-            head = (await self._reader.glance(None)).head
-            number = max(0, head.number - self._profile.confirmations)
-            block, held = await self._reader.balances([self._treasury.address], number)
+            return await self._account.holdings()
         except (ChainFault, Moved) as error:
             raise ProviderFault(_outcome(error), str(error)[:200] or "moved") from error
-        return [Holding(asset, units, 0, block.at) for asset, units in sorted(held[0].items())]
 
     async def statement(self, since: datetime, until: datetime) -> AsyncIterator[StatementLine]:
         """Each transfer of the treasury's from `since` to just before `until`; the fees too."""
         try:
-            head = (await self._reader.glance(None)).head
-            first = 0
-            while first <= head.number:
-                last = min(head.number, first + STATEMENT_SPAN - 1)
-                ends = await self._reader.blocks([last])
-                if last in ends and ends[last].at >= since:
-                    for line in await self._lines(first, last):
-                        if since <= line.at < until:
-                            yield line
-                first = last + 1
+            async for line in self._account.statement(since, until):
+                yield line
         except (ChainFault, Moved) as error:
             raise ProviderFault(_outcome(error), str(error)[:200] or "moved") from error
-
-    async def _lines(self, first: int, last: int) -> list[StatementLine]:
-        mine = mapping.word(self._treasury.address)
-        span = {"fromBlock": hex(first), "toBlock": hex(last)}
-        answers = await self._client.ask(
-            Call("eth_getLogs", ({**span, "topics": [mapping.TRANSFER, mine]},)),
-            Call("eth_getLogs", ({**span, "topics": [mapping.TRANSFER, None, mine]},)),
-        )
-        found = [log for one in answers for log in read(lambda a: mapping.logs(a, is_token), one)]
-        logs = [log for log in found if log.token in self._profile.rules.tokens and log.units]
-        blocks = await self._reader.blocks(sorted({log.block_number for log in logs}))
-        unique = {(log.block_number, log.index): log for log in logs if log.sender != log.receiver}
-        return [self._line(log, blocks) for _, log in sorted(unique.items())]
-
-    def _line(self, log: mapping.Log, blocks: dict[int, Block]) -> StatementLine:
-        out = log.sender == self._treasury.address
-        kind = LineKind.PAYOUT if out else LineKind.PAYMENT
-        name = "0x" + log.transaction_hash.hex()
-        return StatementLine(
-            id=f"{self._profile.chain_id}:{log.block_number}:{log.index}",
-            kind=LineKind.FEE if log.receiver == payouts.FEE_MANAGER else kind,
-            asset=self._profile.rules.tokens[log.token],
-            gross_minor=-log.units if out else log.units,
-            fee_minor=0,
-            at=blocks[log.block_number].at,
-            provider_reference=name,
-        )
 
 
 def _name(prepared: Prepared) -> str:
