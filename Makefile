@@ -100,4 +100,4 @@ lock: ## resolve the versions anew
 	@$(UV) lock
 
 clean: down ## remove what was built and the local data
-	@rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache
