@@ -348,6 +348,12 @@ PAYMENTS = [
         f"update provider_orchestrator.payment_attempt set number = 2 where id = {ATTEMPT}",
     ),
     of(
+        "disbursements.provider_payouts_are_divided",
+        "insert into provider_orchestrator.provider_payout (provider, reference, asset,"
+        " amount_minor, unassigned_minor, state, first_seen_at, updated_at)"
+        " values ('stripe', 'po_1', 'USD', 100, 40, 'announced', now(), now())",
+    ),
+    of(
         "payments.begun_by_rules",
         *COLLECTED,
         "update provider_orchestrator.payment_intent set rules_facts = '[]', rules_verdict = '[]'"

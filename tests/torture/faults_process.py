@@ -49,6 +49,7 @@ IN_ONE_TRANSACTION = {
     "ledger.held",
     "ledger.reserved",
     "payment.intent_stored",
+    "provider_payout.recorded",
     "settlement.recorded",
 }
 """Neither comes by them; nothing is called there, so to die there is to die at

@@ -57,4 +57,18 @@ DISBURSEMENTS: Final = (
               is distinct from (l.lines, l.succeeded, l.failed, l.canceled)
         """,
     ),
+    Invariant(
+        "disbursements.provider_payouts_are_divided",
+        "A payout of a provider to our bank is the parts of the tenants and what is nobody's.",
+        """
+        select '00000000-0000-0000-0000-000000000000'::uuid as tenant_id, p.reference as id,
+               p.amount_minor, p.unassigned_minor, s.minor
+        from provider_orchestrator.provider_payout p
+        cross join lateral (
+            select coalesce(sum(amount_minor), 0) as minor
+            from provider_orchestrator.provider_payout_share s
+            where s.provider = p.provider and s.reference = p.reference) s
+        where p.amount_minor <> p.unassigned_minor + s.minor
+        """,
+    ),
 )

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from messaging import Tx
+from provider_orchestrator.domain.provider_payouts import POINTER
 from provider_orchestrator.store import webhooks as store
+from provider_orchestrator.store.provider_payouts import hasten_listings
 from provider_orchestrator.store.settling import hasten_watches
 from provider_orchestrator.store.webhooks import Delivered
 
@@ -29,6 +31,10 @@ async def follow_webhooks(tx: Tx, limit: int) -> int:
     if not due:
         return 0
     found = await store.hasten(tx, due) | await hasten_watches(tx, due)
+    if payouts := [one for one in due if POINTER in one.hints]:
+        await hasten_listings(tx, [one.provider for one in payouts])
+        found |= {one.key for one in payouts}
+        tx.wake()
     later = {
         one.key: tx.now + timedelta(seconds=TRIES[one.tries])
         for one in due

@@ -17,6 +17,7 @@ from provider_orchestrator.workers.chain import (
 from provider_orchestrator.workers.disbursing import disburse
 from provider_orchestrator.workers.health import HealthRecorder
 from provider_orchestrator.workers.payments import collect_payments, probe_providers
+from provider_orchestrator.workers.provider_payouts import follow_provider_payouts
 from provider_orchestrator.workers.reserves import observe_reserves
 from provider_orchestrator.workers.routing import forget_previews
 from provider_orchestrator.workers.settling import settle_payments
@@ -33,6 +34,7 @@ WORKERS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     collect_payments,
     probe_providers,
     settle_payments,
+    follow_provider_payouts,
 )
 
 __all__ = [

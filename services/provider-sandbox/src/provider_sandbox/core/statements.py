@@ -33,6 +33,8 @@ class Line:
     fee_minor: int
     currency: str
     description: str = ""
+    status: str = "S"
+    """Of those who say one: pending, done or denied."""
 
     @property
     def net_minor(self) -> int:

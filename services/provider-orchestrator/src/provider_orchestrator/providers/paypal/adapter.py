@@ -27,6 +27,7 @@ from provider_orchestrator.domain.adapters import (
     Webhook,
 )
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.provider_payouts import PayoutSaid
 from provider_orchestrator.domain.settling import Settlement
 from provider_orchestrator.providers.certificates import Certificates
 from provider_orchestrator.providers.documents import moment, objects_in, text_in
@@ -59,7 +60,6 @@ IN_FLIGHT = timedelta(minutes=15)
 """Longer than any request of ours is on its way."""
 SIGNATURES_LIVE = timedelta(days=4)
 """PayPal tries a delivery again for three days."""
-_WINDOW = timedelta(days=30)
 _ORDERS, _PAYMENTS, _PAYOUTS = "/v2/checkout/orders", "/v2/payments", "/v1/payments/payouts"
 _DESTINATIONS = {"email": "EMAIL", "phone": "PHONE", "paypal_id": "PAYPAL_ID"}
 
@@ -189,40 +189,20 @@ class PayPal:
             raise ProviderFault(Outcome.UNKNOWN, "unreadable") from error
 
     async def statement(self, since: datetime, until: datetime) -> AsyncIterator[StatementLine]:
-        """Transactions; PayPal tells of 31 days at once."""
-        start = since
-        while start < until:
-            end = min(until, start + _WINDOW)
-            found = [line async for line in self._lines(start, end) if start <= line.at < end]
-            for line in sorted(found, key=lambda one: one.at):
-                yield line
-            start = end
-
-    async def _lines(self, start: datetime, end: datetime) -> AsyncIterator[StatementLine]:
-        page, pages = 1, 1
-        while page <= pages:
-            reply = await self._client.get(
-                "/v1/reporting/transactions",
-                start_date=start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                end_date=end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                fields="transaction_info",
-                page_size="500",
-                page=str(page),
-            )
-            told = reply.body.get("total_pages")
-            if not reply.ok or type(told) is not int:
-                raise reply.fault()
-            try:
-                for one in objects_in(reply.body, "transaction_details"):
-                    yield mapping.line_of(one)
-            except Senseless as error:
-                raise ProviderFault(Outcome.UNKNOWN, "unreadable") from error
-            page, pages = page + 1, told
+        """Transactions, the oldest first."""
+        async for line in settling.statement(self._client, since, until):
+            yield line
 
     async def settlement(self, order: Order, disputes: Sequence[str]) -> Settlement:
         """What PayPal kept of a payment; the rest is in our wallet there at once."""
         del disputes
         return await settling.settlement(self._client, order)
+
+    async def payouts_since(self, since: datetime) -> Sequence[PayoutSaid]:
+        """Withdrawals to our bank."""
+        return await settling.payouts_in(
+            settling.statement(self._client, since, self._now() + timedelta(seconds=1))
+        )
 
     async def disputed_since(self, since: datetime) -> Sequence[tuple[str, str]]:
         """None: this adapter does not read PayPal's disputes."""

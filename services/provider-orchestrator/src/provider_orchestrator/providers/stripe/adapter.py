@@ -27,6 +27,7 @@ from provider_orchestrator.domain.adapters import (
     Webhook,
 )
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.provider_payouts import PayoutSaid
 from provider_orchestrator.domain.settling import Settlement
 from provider_orchestrator.providers.exchange import (
     Reply,
@@ -175,6 +176,10 @@ class Stripe:
     async def disputed_since(self, since: datetime) -> Sequence[tuple[str, str]]:
         """Disputes opened since then, with their payments."""
         return await settling.disputed_since(self._client, since)
+
+    async def payouts_since(self, since: datetime) -> Sequence[PayoutSaid]:
+        """Payouts to our bank."""
+        return await settling.payouts_since(self._client, since)
 
     # --- Doing -------------------------------------------------------------------------------
 

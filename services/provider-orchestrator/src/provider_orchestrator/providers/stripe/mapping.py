@@ -7,6 +7,7 @@ from typing import Any
 
 from money import ASSETS, asset
 from provider_orchestrator.domain.adapters import LineKind, Order, StatementLine, Status
+from provider_orchestrator.domain.provider_payouts import POINTER
 from provider_orchestrator.providers.exchange import Senseless, Unsayable
 
 WITHOUT_DECIMALS = frozenset(
@@ -251,5 +252,6 @@ def references_of(event: Mapping[str, Any]) -> tuple[str, ...]:
         text_in(about, "payment_intent"),
         text_in(object_in(about, "metadata"), "reference"),
         text_in(about, "client_reference_id"),
+        POINTER if text_in(about, "object") == "payout" else None,
     )
     return tuple(dict.fromkeys(one for one in found if one))

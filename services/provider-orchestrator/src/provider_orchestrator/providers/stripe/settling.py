@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from provider_orchestrator.domain.adapters import Order
+from provider_orchestrator.domain.adapters import Order, ProviderFault
 from provider_orchestrator.domain.outcomes import Outcome
+from provider_orchestrator.domain.provider_payouts import PayoutSaid, PayoutState
 from provider_orchestrator.domain.settling import DisputeSaid, DisputeState, Settlement
 from provider_orchestrator.providers.exchange import Reply, Senseless
 from provider_orchestrator.providers.stripe import mapping
@@ -110,3 +111,44 @@ async def disputed_since(client: StripeClient, since: datetime) -> Sequence[tupl
             if dispute and payment:
                 found.append((dispute, payment))
     return found
+
+
+_PAYOUTS = {
+    "pending": PayoutState.ANNOUNCED,
+    "in_transit": PayoutState.ANNOUNCED,
+    "paid": PayoutState.ARRIVED,
+    "failed": PayoutState.FAILED,
+    "canceled": PayoutState.FAILED,
+}
+
+
+async def payouts_since(client: StripeClient, since: datetime) -> Sequence[PayoutSaid]:
+    """Payouts to our bank; raises `ProviderFault`."""
+    found: list[PayoutSaid] = []
+    try:
+        async for page in client.pages("/v1/payouts", created={"gte": int(since.timestamp())}):
+            if not page.ok:
+                raise page.fault()
+            found += [payout_of(one) for one in items(page)]
+    except Senseless as error:
+        raise ProviderFault(Outcome.UNKNOWN, "unreadable") from error
+    return found
+
+
+def payout_of(document: Mapping[str, Any]) -> PayoutSaid:
+    """A payout; raises `Senseless` for words nobody knows."""
+    word, reference = text_in(document, "status"), text_in(document, "id")
+    made_at = mapping.moment(document.get("created"))
+    if word not in _PAYOUTS or reference is None or made_at is None:
+        message = f"{str(word)[:40]!r} is no state of a payout"
+        raise Senseless(message)
+    minor, code = mapping.minor_of(document.get("amount"), document.get("currency"))
+    return PayoutSaid(
+        reference=reference,
+        state=_PAYOUTS[word],
+        amount_minor=minor,
+        asset=code,
+        made_at=made_at,
+        arrives_at=mapping.moment(document.get("arrival_date")),
+        cause=text_in(document, "failure_code") or word,
+    )

@@ -22,7 +22,7 @@ from provider_sandbox.core.statements import Line, stated
 from provider_sandbox.core.store import Document
 from provider_sandbox.core.world import World
 from provider_sandbox.pages import money_text
-from provider_sandbox.providers.paypal import events, money, orders, payouts
+from provider_sandbox.providers.paypal import events, money, orders, payouts, withdrawals
 from provider_sandbox.providers.paypal.wire import (
     WHOLE_ONLY,
     body_of,
@@ -106,7 +106,8 @@ def _balances(call: Call) -> Answer:
     """What the account holds by the statement, as told."""
     held: dict[str, int] = {}
     for line in stated(call.world, "paypal", 0, call.world.now() + 1):
-        held[line.currency] = held.get(line.currency, 0) + line.net_minor
+        if line.status != "D":
+            held[line.currency] = held.get(line.currency, 0) + line.net_minor
     body = {
         "balances": [
             {
@@ -133,7 +134,7 @@ def _info(line: Line) -> Document:
         "transaction_updated_date": iso_seconds(line.at),
         "transaction_amount": money_of(line.gross_minor, line.currency),
         "fee_amount": money_of(-line.fee_minor, line.currency),
-        "transaction_status": "S",
+        "transaction_status": line.status,
         "custom_field": line.reference,
         "invoice_id": line.reference,
     }
@@ -312,10 +313,11 @@ class PayPal(Provider):
         return {
             "authorisation_ends": money.authorisation_ends,
             "batch_done": payouts.batch_done,
+            "withdrawal_ends": withdrawals.ends,
         }
 
     def simulations(self) -> Mapping[str, Callable[[World, Document], Document]]:
-        return {"approve": _approve}
+        return {"approve": _approve, "withdraw": withdrawals.simulate}
 
 
 def _approve(world: World, wanted: Document) -> Document:
