@@ -4,11 +4,13 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from collecting_kit import TENANT
 
+from chassis.settings import load
 from invoiceos_contracts.payment_v1 import (
     PaymentDisputeClosed,
     PaymentDisputed,
@@ -20,6 +22,8 @@ from messaging import Refusal
 from provider_orchestrator.commands.keep_webhooks import keep_webhooks
 from provider_orchestrator.commands.refund_payment import RefundRequest, refund_payment
 from provider_orchestrator.providers.catalogue import catalogue
+from provider_orchestrator.providers.paypal.adapter import PayPal
+from provider_orchestrator.providers.paypal.settings import PayPalSettings
 from provider_orchestrator.providers.stripe.adapter import Stripe
 from provider_orchestrator.providers.stripe.settings import StripeSettings
 from provider_orchestrator.store.webhooks import Delivered
@@ -193,3 +197,85 @@ async def record(shop: Shop, work: Any, answers: Sequence[Any]) -> None:
     """The one that was thought dead says late what it had heard."""
     async with shop.unit.worker.transaction() as tx:
         await work.record(tx, answers)
+
+
+async def paypal(shop: Shop, path: str, **body: Any) -> Any:
+    """What somebody at PayPal, or we, do there."""
+    token = shop.sandbox.ok(
+        "POST",
+        "/paypal/v1/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=("sandbox-client", "sandbox-secret"),
+    )["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    call = partial(shop.sandbox.ok, "POST", f"/paypal{path}", json=body, headers=headers)
+    return await asyncio.to_thread(call)
+
+
+async def claimed(shop: Shop, **more: Any) -> str:
+    """A payer disputes what was paid with PayPal."""
+    await time_passes(shop)
+    names = await shop.unit.worker.fetchval("select names from settlement")
+    capture = next(name for name in names if not name.startswith("PP-D-"))
+    path = "/sandbox/simulate/paypal/dispute"
+    made = shop.sandbox.ok("POST", path, json={"capture": capture} | more)
+    return str(made["dispute_id"])
+
+
+@pytest.mark.parametrize(("decided", "outcome"), [("SELLER_FAVOR", "won"), ("BUYER_FAVOR", "lost")])
+async def test_a_claim_at_paypal_is_said_once_however_its_webhooks_come(
+    shop: Shop, receiver: Receiver, decided: str, outcome: str
+) -> None:
+    hook = await paypal(
+        shop,
+        "/v1/notifications/webhooks",
+        url=receiver.url,
+        event_types=[{"name": "*"}],
+    )
+    payment = await paid(shop, "paypal", choice="approve")
+    dispute = await claimed(shop, amount=1000)
+    await paypal_webhooks(shop, receiver, hook["id"])
+    (opened,) = await said(shop, PaymentDisputed)
+    assert (opened.payment_id, opened.provider_reference) == (payment.payment_id, dispute)
+    assert opened.disputed.amount_minor == await given_back(shop) == 1000
+    await paypal(shop, f"/v1/customer/disputes/{dispute}/adjudicate", adjudication_outcome=decided)
+    await paypal_webhooks(shop, receiver, hook["id"])
+    (closed,) = await said(shop, PaymentDisputeClosed)
+    assert (closed.dispute_id, closed.outcome) == (opened.dispute_id, outcome)
+    assert await given_back(shop) == (0 if outcome == "won" else 1000)
+
+
+async def paypal_webhooks(shop: Shop, receiver: Receiver, hook: str) -> None:
+    await asyncio.to_thread(shop.sandbox.ok, "POST", "/sandbox/deliveries/send")
+    chosen = load(PayPalSettings).model_copy(update={"paypal_webhook_ids": (hook,)})
+    adapter = PayPal(shop.known["paypal"]._client._session, chosen)
+    doubled = [Delivered("paypal", one, await adapter.hint(one)) for one in receiver.taken] * 2
+    random.Random(7).shuffle(doubled)
+    for one in doubled:
+        await shop.unit.command(keep_webhooks, one)
+        await shop.collector.route()
+        await look(shop)
+
+
+async def test_a_question_at_paypal_takes_nothing_until_it_is_a_claim(shop: Shop) -> None:
+    await paid(shop, "paypal", choice="approve")
+    dispute = await claimed(shop, stage="INQUIRY")
+    await time_passes(shop)
+    assert await said(shop, PaymentDisputed) == []
+    await paypal(shop, f"/v1/customer/disputes/{dispute}/escalate", note="no answer")
+    await time_passes(shop)
+    assert [one.provider_reference for one in await said(shop, PaymentDisputed)] == [dispute]
+    await paypal(shop, f"/v1/customer/disputes/{dispute}/accept-claim", note="yes")
+    await time_passes(shop)
+    await time_passes(shop)
+    assert [one.outcome for one in await said(shop, PaymentDisputeClosed)] == ["lost"]
+
+
+async def test_a_claim_at_paypal_whose_webhook_was_lost_is_found(shop: Shop) -> None:
+    await paid(shop, "paypal", choice="approve")
+    first = await claimed(shop, amount=100)
+    second = await claimed(shop, amount=200)
+    assert await seek_disputes(shop.unit.worker, shop.known) >= 1
+    await look(shop)
+    assert {one.provider_reference for one in await said(shop, PaymentDisputed)} == {first, second}
+    assert await given_back(shop) == 300

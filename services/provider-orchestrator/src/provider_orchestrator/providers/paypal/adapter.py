@@ -39,7 +39,7 @@ from provider_orchestrator.providers.exchange import (
     sent,
     utc_now,
 )
-from provider_orchestrator.providers.paypal import answers, mapping, settling
+from provider_orchestrator.providers.paypal import answers, disputes, mapping, settling
 from provider_orchestrator.providers.paypal.capabilities import PROVIDER
 from provider_orchestrator.providers.paypal.client import PayPalClient, issues_of, quoted
 from provider_orchestrator.providers.paypal.mapping import (
@@ -193,10 +193,9 @@ class PayPal:
         async for line in settling.statement(self._client, since, until):
             yield line
 
-    async def settlement(self, order: Order, disputes: Sequence[str]) -> Settlement:
-        """What PayPal kept of a payment; the rest is in our wallet there at once."""
-        del disputes
-        return await settling.settlement(self._client, order)
+    async def settlement(self, order: Order, known: Sequence[str]) -> Settlement:
+        """What PayPal kept of a payment, and who disputes it; the rest is in our wallet at once."""
+        return await settling.settlement(self._client, order, known)
 
     async def payouts_since(self, since: datetime) -> Sequence[PayoutSaid]:
         """Withdrawals to our bank."""
@@ -205,9 +204,8 @@ class PayPal:
         )
 
     async def disputed_since(self, since: datetime) -> Sequence[tuple[str, str]]:
-        """None: this adapter does not read PayPal's disputes."""
-        del since
-        return []
+        """Disputes opened since then, with their captures."""
+        return await disputes.disputed_since(self._client, since)
 
     # --- Doing -------------------------------------------------------------------------------
 

@@ -143,3 +143,6 @@ def _references(about: Mapping[str, Any]) -> Iterator[str | None]:
     yield text_in(header, "payout_batch_id")
     yield text_in(object_in(header, "sender_batch_header"), "sender_batch_id")
     yield text_in(item, "sender_item_id")
+    yield text_in(about, "dispute_id")
+    for one in objects_in(about, "disputed_transactions"):
+        yield text_in(one, "seller_transaction_id")

@@ -9,7 +9,7 @@ from provider_orchestrator.domain.provider_payouts import PayoutSaid, PayoutStat
 from provider_orchestrator.domain.settling import Settlement
 from provider_orchestrator.providers.documents import moment, objects_in, text_in
 from provider_orchestrator.providers.exchange import Senseless
-from provider_orchestrator.providers.paypal import answers
+from provider_orchestrator.providers.paypal import answers, disputes
 from provider_orchestrator.providers.paypal.client import PayPalClient, quoted
 from provider_orchestrator.providers.paypal.mapping import line_of, payments_of
 
@@ -17,7 +17,9 @@ _LATER = "DELAYED"
 """Held back until we ask for it: when is not said here."""
 
 
-async def settlement(client: PayPalClient, order: Order) -> Settlement:
+async def settlement(
+    client: PayPalClient, order: Order, known_disputes: Sequence[str]
+) -> Settlement:
     """How a captured payment stands; what cannot be read is asked for again."""
     reply = await client.get(f"/v2/checkout/orders/{quoted(order.provider_reference or '')}")
     if not reply.ok:
@@ -30,13 +32,21 @@ async def settlement(client: PayPalClient, order: Order) -> Settlement:
         held = any(one.get("disbursement_mode") == _LATER for one in captures)
     except Senseless:
         return Settlement(Outcome.UNKNOWN, "unreadable")
+    named = tuple(name for one in captures if (name := text_in(one, "id")))
+    try:
+        said, names = await disputes.of_captures(client, named, known_disputes)
+    except disputes.NotTold as error:
+        return Settlement(Outcome.UNKNOWN if error.reply.ok else error.reply.outcome, "disputes")
+    except Senseless:
+        return Settlement(Outcome.UNKNOWN, "unreadable")
     known: list[datetime] = [at for at in times if at is not None]
     return Settlement(
         told.outcome,
         told.cause,
         fee_minor=told.fee_minor if done else None,
         available_at=max(known) if done and not held and len(known) == len(captures) else None,
-        names=tuple(name for one in captures if (name := text_in(one, "id"))),
+        disputes=tuple(said),
+        names=(*named, *names),
     )
 
 

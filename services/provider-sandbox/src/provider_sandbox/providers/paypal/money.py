@@ -218,7 +218,7 @@ def refund_capture(call: Call) -> Answer:
     """Give back the whole that is left, or a part."""
     capture = find(call, "capture", call.ids["id"])
     body = body_of(call)
-    left = capture["_minor"] - capture["_refunded"]
+    left = capture["_minor"] - capture["_refunded"] - capture.get("_disputed", 0)
     if left <= 0:
         description = "The capture has already been fully refunded."
         raise unprocessable(call, "CAPTURE_FULLY_REFUNDED", description)

@@ -22,7 +22,7 @@ from provider_sandbox.core.statements import Line, stated
 from provider_sandbox.core.store import Document
 from provider_sandbox.core.world import World
 from provider_sandbox.pages import money_text
-from provider_sandbox.providers.paypal import events, money, orders, payouts, withdrawals
+from provider_sandbox.providers.paypal import disputes, events, money, orders, payouts, withdrawals
 from provider_sandbox.providers.paypal.wire import (
     WHOLE_ONLY,
     body_of,
@@ -172,6 +172,11 @@ ROUTES = (
     Route("GET", f"{_NOTES}/webhooks-events/{{id}}", "events.get", events.read_event),
     Route("POST", f"{_NOTES}/webhooks-events/{{id}}/resend", "events.resend", events.resend),
     Route("POST", f"{_NOTES}/simulate-event", "events.simulate", events.simulate),
+    Route("GET", disputes.PATH, "disputes.list", disputes.listed),
+    Route("GET", f"{disputes.PATH}/{{id}}", "disputes.get", disputes.read),
+    Route("POST", f"{disputes.PATH}/{{id}}/accept-claim", "disputes.accept", disputes.accept),
+    Route("POST", f"{disputes.PATH}/{{id}}/escalate", "disputes.escalate", disputes.escalate),
+    Route("POST", f"{disputes.PATH}/{{id}}/adjudicate", "disputes.adjudicate", disputes.adjudicate),
     Route("GET", "/v1/reporting/balances", "balances.list", _balances),
     Route("GET", "/v1/reporting/transactions", "transactions.search", _transactions),
 )
@@ -317,7 +322,7 @@ class PayPal(Provider):
         }
 
     def simulations(self) -> Mapping[str, Callable[[World, Document], Document]]:
-        return {"approve": _approve, "withdraw": withdrawals.simulate}
+        return {"approve": _approve, "dispute": disputes.simulate, "withdraw": withdrawals.simulate}
 
 
 def _approve(world: World, wanted: Document) -> Document:
