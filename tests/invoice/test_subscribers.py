@@ -10,6 +10,7 @@ import pytest
 from invoiceos_contracts.invoice_v1 import (
     InvoiceExpired,
     InvoiceIssued,
+    InvoiceIssuing,
     InvoiceLatePayment,
     InvoiceOverdue,
     InvoiceOverpaid,
@@ -276,3 +277,36 @@ async def test_the_recipient_travels_sealed_and_parties_are_frozen(
     frozen = (await shop.state(invoice)).parties.contact
     text = sealer().open(frozen, subject=encode("cus", customer.id))
     assert json.loads(text)["name"] == "Ada Lovelace"
+
+
+async def test_the_selector_is_told_what_payer_and_issuer_have_done_before(
+    unit: ServiceUnderTest, shop: Any
+) -> None:
+    """Of this payer alone; a draft is not yet anything, and a tenant's past is its own."""
+    from invoice.commands.create_customers import CreateCustomer, NewPerson, create_customers
+    from invoice.commands.issue_invoices import IssueInvoice, issue_invoices
+
+    person = NewPerson("Ada", None, (), None)
+    (customer,) = await unit.command(create_customers, CreateCustomer(shop.tenant, person))
+    payer = customer.id
+    first, second = await shop.drafts(2, issue=True, customer_id=payer)
+    await shop.drafts(customer_id=payer)
+    await unit.receives(*[shop.news.ready(shop.tenant, one.id) for one in (first, second)])
+    await unit.receives(booked(shop, first.id, TOTAL))
+    (third,) = await shop.drafts(issue=True, customer_id=payer)
+    (draft,) = await shop.drafts(customer_id=payer)
+    await unit.command(issue_invoices, IssueInvoice(shop.tenant, draft.id))
+    (stranger,) = await shop.drafts(issue=True)
+    asked = {fact.invoice_id: fact.selector for fact in await unit.facts(InvoiceIssuing)}
+    told = {
+        name: (s.payer_invoices, s.payer_settled, s.payer_pays_by_token, s.issuer_late_ppm)
+        for name, s in asked.items()
+    }
+    assert told == {
+        first.id: (0, 0, False, None),
+        second.id: (0, 0, False, None),
+        third.id: (2, 1, True, 0),
+        draft.id: (2, 1, True, 0),
+        stranger.id: (None, None, None, 0),
+    }
+    assert asked[third.id].payer_known

@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from audit.selector_commands import selector
 from invoiceos_contracts import PLATFORM, Amount
-from invoiceos_contracts.ephemeral_v1 import LateFundsDetected
+from invoiceos_contracts.ephemeral_v1 import EphemeralWalletDrained, LateFundsDetected
 from invoiceos_contracts.invoice_v1 import InvoiceIssuing
-from invoiceos_contracts.wallet_v1 import WalletReady
+from invoiceos_contracts.wallet_v1 import WalletModeSelected, WalletReady
 from testkit.service import ServiceUnderTest
 from wallet_factory.commands import learn_modes as learner
 from wallet_factory.commands.switch_selector import Switch, switch_selector
@@ -224,3 +226,137 @@ async def test_a_tenant_switches_the_model_off_for_itself_and_the_platform_for_a
     await unit.command(switch_selector, Switch(PLATFORM, engaged=True, reason="stop", actor="op"))
     await unit.receives(unexplored(issuing))
     assert (await unit.facts(WalletReady))[-1].mode == "ephemeral"
+
+
+def ended(ready: WalletReady, reason: str) -> EphemeralWalletDrained:
+    return EphemeralWalletDrained(
+        tenant_id=ready.tenant_id,
+        wallet_id=ready.wallet_id,
+        invoice_id=ready.invoice_id,
+        reason=reason,
+    )
+
+
+def late(ready: WalletReady) -> LateFundsDetected:
+    return LateFundsDetected(
+        tenant_id=ready.tenant_id,
+        wallet_id=ready.wallet_id,
+        invoice_id=ready.invoice_id,
+        payment_id=uuid4(),
+        amount=Amount(amount_minor=5, asset="PATHUSD"),
+        policy="await_booking",
+    )
+
+
+def a_month_later(unit: ServiceUnderTest) -> None:
+    with psycopg.connect(unit.place.admin_url, autocommit=True) as connection:
+        connection.execute(
+            "update wallet_factory.selector_open set decided_at = decided_at - interval '31 days'"
+        )
+
+
+async def test_labels_come_from_what_became_of_the_invoice(
+    unit: ServiceUnderTest, issuing: Issuing
+) -> None:
+    """Paid once teaches, paid again later teaches the other; of what nobody paid nothing is."""
+    asked = [issuing() for _ in range(5)]
+    await unit.receives(*asked)
+    by_invoice = {fact.invoice_id: fact for fact in await unit.facts(WalletReady)}
+    paid, expired, void, regretted, open_ = (by_invoice[one.invoice_id] for one in asked)
+    ends = [
+        ended(paid, "invoice_paid"),
+        ended(expired, "ttl_over"),
+        ended(void, "invoice_voided"),
+        ended(regretted, "ttl_over"),
+    ]
+    await unit.receives(*ends, *ends[::-1])
+    await unit.receives(late(regretted), ended(regretted, "invoice_paid"))
+    assert await learner.learn_modes(unit.worker) == 1
+    a_month_later(unit)
+    assert await learner.learn_modes(unit.worker) == 2
+    assert await learner.learn_modes(unit.worker) == 0
+    labels = await unit.worker.fetch(
+        "select wallet_id, persistent_was_right, cause from selector_label"
+    )
+    assert {row["wallet_id"]: tuple(row)[1:] for row in labels} == {
+        regretted.wallet_id: (True, "late_payment"),
+        paid.wallet_id: (False, "paid_once"),
+        open_.wallet_id: (False, "not_regretted"),
+    }
+    logged = await unit.worker.fetch(
+        "select wallet_id, body from selector_log where kind = 'outcome'"
+    )
+    said = {
+        row["wallet_id"]: (row["body"]["persistent_was_right"], row["body"]["cause"])
+        for row in logged
+    }
+    assert (said[expired.wallet_id], said[void.wallet_id]) == (
+        (None, "ttl_over"),
+        (None, "invoice_voided"),
+    )
+    assert await unit.worker.fetchval("select count(*) from selector_open") == 0
+
+
+async def test_a_command_proves_every_log_and_names_what_was_changed_or_cut_off(
+    unit: ServiceUnderTest, issuing: Issuing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = uuid4(), uuid4()
+    await unit.receives(*[issuing(tenant_id=mine) for _ in range(3)], issuing(tenant_id=other))
+    monkeypatch.setenv("INVOICEOS_AUDIT_DATABASE_URL", unit.place.admin_url)
+
+    def verified(*arguments: str) -> Any:
+        return CliRunner().invoke(selector, ["verify", *arguments])
+
+    right = verified()
+    assert (right.exit_code, "2 logs, 4 entries: 0 broken" in right.output) == (0, True), right
+    with psycopg.connect(unit.place.admin_url, autocommit=True) as connection:
+        connection.execute(
+            'update wallet_factory.selector_log set body = body || \'{"rule": "x"}\''
+            " where tenant_id = %s and sequence = 2",
+            [mine],
+        )
+        connection.execute("delete from wallet_factory.selector_log where tenant_id = %s", [other])
+    wrong = verified()
+    assert wrong.exit_code == 1
+    assert f"BROKEN {mine} at entry 2" in wrong.output
+    assert f"BROKEN {other} at entry 1: the log ends at 0" in wrong.output
+    assert verified("--tenant", str(other)).exit_code == 1
+
+
+async def test_a_model_that_earned_its_place_decides_until_its_losses_drift(
+    unit: ServiceUnderTest, issuing: Issuing
+) -> None:
+    """On the real path: labels in the table, versions of the model, decisions of invoices."""
+    await taught(unit, labels(600))
+    model = learner.model_in_use()
+    assert model is not None
+    assert model.standing is Standing.LIVE
+    await unit.receives(unexplored(issuing, payer_known=True, payer_invoices=50))
+    said = (await unit.facts(WalletModeSelected))[-1]
+    assert (said.mode, said.rule) == ("persistent", "model.v1")
+    turned = [replace(one, at=one.at + timedelta(days=15)) for one in labels(200, 6, flip=True)]
+    await taught(unit, turned)
+    await unit.receives(unexplored(issuing, payer_known=True, payer_invoices=50))
+    said = (await unit.facts(WalletModeSelected))[-1]
+    assert (said.mode, said.rule) == ("ephemeral", "payer_known.v1")
+    logged = await unit.worker.fetchval(
+        "select body from selector_log order by logged_at desc, sequence desc limit 1"
+    )
+    assert logged["path"] == ["payer_known.v1", "in_shadow"]
+    async with unit.api.transaction([PLATFORM]) as tx:
+        state = await queries.state(tx, PLATFORM)
+    assert (state.decides, state.standing, state.reverted) == ("rules", "shadow", 1)
+
+
+async def taught(unit: ServiceUnderTest, what: list[Label]) -> None:
+    """These labels as if decisions had come to them, learned by the learner itself."""
+    await unit.worker.pool.executemany(
+        """
+        insert into selector_label (tenant_id, wallet_id, rule, features, persistent_was_right,
+                                    cause, labelled_at)
+        values ($1, $2, $3, $4, $5, 'test', $6)
+        """,
+        [(uuid4(), uuid4(), o.rule, o.features, o.persistent_was_right, o.at) for o in what],
+    )
+    while await learner.learn_modes(unit.worker):
+        pass

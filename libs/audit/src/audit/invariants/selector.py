@@ -1,13 +1,13 @@
 """The mode selector: its log is whole and unchanged, and its model learned each label once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from audit.invariant import Invariant, Row
 from chassis.evidence import GENESIS, canonical, digest
 
 
-def broken_chains(rows: Sequence[Row]) -> Iterator[Row]:
+def broken_chains(rows: Iterable[Row]) -> Iterator[Row]:
     """Entries whose place, hash or link is not what it should be; rows in their order."""
     heads: dict[str, tuple[int, str]] = {}
     for row in rows:

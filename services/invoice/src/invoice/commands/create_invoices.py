@@ -7,10 +7,12 @@ from uuid import UUID
 from invoice import store
 from invoice.commands.create_customers import NewPerson, customer_of
 from invoice.domain import documents
+from invoice.domain.documents import Past
 from invoice.domain.states import Decision, Invoice
 from invoice.domain.totals import Worked
 from invoice.errors import CustomerNotFound
 from invoice.store import parties as party_store
+from invoice.store.histories import select_histories
 from messaging import Refusal, Tx
 
 
@@ -33,6 +35,7 @@ async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence
     named = [(r.tenant_id, r.worked.terms.customer_id) for r in requests]
     keys = [(tenant, customer) for tenant, customer in named if customer is not None]
     known = await party_store.known_customers(tx, keys) if keys else set()
+    before = await select_histories(tx, [r.tenant_id for r in requests if r.issue], known)
     customers, invoices = [], []
     outcomes: list[Invoice | Refusal] = []
     for request in requests:
@@ -45,7 +48,8 @@ async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence
             outcomes.append(CustomerNotFound())
             continue
         try:
-            invoice, facts = _create(tx, request, worked)
+            past = before.of(request.tenant_id, worked.terms.customer_id)
+            invoice, facts = _create(tx, request, worked, past)
         except Refusal as refusal:
             outcomes.append(refusal)
             if request.person is not None:
@@ -64,11 +68,11 @@ def _names_a_stranger(request: CreateInvoice, known: set[store.Key]) -> bool:
     return customer is not None and (request.tenant_id, customer) not in known
 
 
-def _create(tx: Tx, request: CreateInvoice, worked: Worked) -> Decision:
+def _create(tx: Tx, request: CreateInvoice, worked: Worked, past: Past) -> Decision:
     invoice, created = documents.draft(
         request.tenant_id, request.invoice_id or tx.new_id(), worked, tx.now
     )
     if not request.issue:
         return invoice, created
-    issuing, more = documents.issue(invoice, tx.now)
+    issuing, more = documents.issue(invoice, tx.now, past)
     return issuing, created + more

@@ -1,6 +1,6 @@
 """The document axis: draft, issue, open, void."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -104,7 +104,21 @@ def delete(invoice: Invoice) -> Decision:
     return after, [InvoiceDeleted(**facts.standing(after))]
 
 
-def issue(invoice: Invoice, now: datetime) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What payer and issuer have done before; None where there is no payer or nothing is known."""
+
+    invoices: int | None = None
+    """Issued to this payer, of the last 50."""
+    settled: int | None = None
+    pays_by_token: bool | None = None
+    issuer_late_ppm: int | None = None
+
+
+NOTHING_KNOWN = Past()
+
+
+def issue(invoice: Invoice, now: datetime, past: Past = NOTHING_KNOWN) -> Decision:
     """Ask for a wallet. Raises `InvoiceNotIssuable` or `PayableUntilPassed`."""
     if invoice.document not in (D.DRAFT, D.ISSUE_FAILED):
         raise InvoiceNotIssuable
@@ -124,6 +138,10 @@ def issue(invoice: Invoice, now: datetime) -> Decision:
             instalments=terms.instalments,
             payer_known=terms.customer_id is not None,
             bulk_size=terms.bulk_size,
+            payer_invoices=past.invoices,
+            payer_settled=past.settled,
+            payer_pays_by_token=past.pays_by_token,
+            issuer_late_ppm=past.issuer_late_ppm,
         ),
         attempt=after.attempt,
     )
@@ -142,11 +160,11 @@ def time_to_live_s(invoice: Invoice, now: datetime) -> int:
     return int((max(terms.due_at, now) + TTL_AFTER_DUE - now).total_seconds())
 
 
-def send(invoice: Invoice, now: datetime) -> Decision:
+def send(invoice: Invoice, now: datetime, past: Past = NOTHING_KNOWN) -> Decision:
     """Issue what has not been issued; an invoice that is on its way or open stays as it is."""
     if invoice.document in (D.ISSUING, D.OPEN):
         return invoice, []
-    return issue(invoice, now)
+    return issue(invoice, now, past)
 
 
 def void(invoice: Invoice, *, reason: str, by: str) -> Decision:

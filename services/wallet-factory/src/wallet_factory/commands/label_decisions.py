@@ -1,6 +1,6 @@
 """What became of decisions: regret makes the label at once, its absence after thirty days."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from messaging import Tx
@@ -8,6 +8,9 @@ from wallet_factory.store import selector as store
 from wallet_factory.store.selector import Entry, Open
 
 LATE_PAYMENT, SECOND_INVOICE = "late_payment", "second_invoice"
+PAID_ONCE, NOT_REGRETTED = "paid_once", "not_regretted"
+PAID = "invoice_paid"
+"""Why a wallet drained, where that was the reason."""
 
 
 async def label(tx: Tx, items: Sequence[tuple[Open, bool, str]]) -> None:
@@ -15,6 +18,12 @@ async def label(tx: Tx, items: Sequence[tuple[Open, bool, str]]) -> None:
     if not items:
         return
     await store.insert_labels(tx, items)
+    await _log(tx, items)
+
+
+async def _log(tx: Tx, items: Sequence[tuple[Open, bool | None, str]]) -> None:
+    if not items:
+        return
     entries = [
         Entry(
             item.tenant_id,
@@ -26,6 +35,24 @@ async def label(tx: Tx, items: Sequence[tuple[Open, bool, str]]) -> None:
         for item, said, cause in items
     ]
     await store.append(tx, entries)
+
+
+async def note_ends(tx: Tx, ends: Mapping[tuple[UUID, UUID], str]) -> None:
+    """The lives of these wallets (tenant, wallet) ended so; what it says is known later."""
+    if ends:
+        await store.save_outcomes(tx, ends)
+
+
+async def label_old(tx: Tx) -> int:
+    """Decisions nobody has regretted in time; of what nobody paid nothing is learned. How many."""
+    old = await store.take_old(tx)
+    taught = [item for item in old if item.outcome in (None, PAID)]
+    await label(
+        tx, [(item, False, PAID_ONCE if item.outcome else NOT_REGRETTED) for item in taught]
+    )
+    unpaid = [item for item in old if item.outcome not in (None, PAID)]
+    await _log(tx, [(item, None, str(item.outcome)) for item in unpaid])
+    return len(old)
 
 
 async def note_late_money(tx: Tx, wallets: Iterable[tuple[UUID, UUID]]) -> None:

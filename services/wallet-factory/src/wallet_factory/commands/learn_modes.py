@@ -3,12 +3,11 @@
 import asyncio
 
 from messaging import Database
-from wallet_factory.commands.label_decisions import label
+from wallet_factory.commands.label_decisions import label_old
 from wallet_factory.domain.learning import Learned, learn
 from wallet_factory.domain.selector import Model
 from wallet_factory.store import selector as store
 
-NOT_REGRETTED = "not_regretted"
 _in_use: Model | None = None
 
 
@@ -31,7 +30,7 @@ async def learn_modes(database: Database) -> int:
     labels are numbered and the version is stored together, under the learner's lock.
     """
     async with database.transaction() as tx:
-        await label(tx, [(item, False, NOT_REGRETTED) for item in await store.take_old(tx)])
+        await label_old(tx)
         version, state = await store.latest(tx) or (0, Learned())
         wallets, labels = await store.new_labels(tx)
     if not labels:

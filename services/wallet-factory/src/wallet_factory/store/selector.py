@@ -40,6 +40,8 @@ class Open:
     customer_id: UUID | None
     rule: str
     features: Mapping[str, int]
+    outcome: str | None = None
+    """Why its wallet ended; None while it has not, or never will."""
 
 
 async def append(tx: Tx, entries: Sequence[Entry]) -> None:
@@ -136,7 +138,24 @@ async def insert_open(tx: Tx, items: Sequence[Open]) -> None:
     )
 
 
-_TAKEN = "returning o.tenant_id, o.wallet_id, o.invoice_id, o.customer_id, o.rule, o.features"
+_TAKEN = """
+    returning o.tenant_id, o.wallet_id, o.invoice_id, o.customer_id, o.rule, o.features, o.outcome
+"""
+
+
+async def save_outcomes(tx: Tx, ends: Mapping[tuple[UUID, UUID], str]) -> None:
+    """Note how wallets (tenant, wallet) of open decisions ended; the first end stays."""
+    ordered = sorted(ends)
+    await tx.execute(
+        """
+        update selector_open o set outcome = e.outcome
+        from unnest($1::uuid[], $2::uuid[], $3::text[]) as e(tenant_id, wallet_id, outcome)
+        where o.tenant_id = e.tenant_id and o.wallet_id = e.wallet_id and o.outcome is null
+        """,
+        [tenant for tenant, _ in ordered],
+        [wallet for _, wallet in ordered],
+        [ends[key][:40] for key in ordered],
+    )
 
 
 async def take_wallets(tx: Tx, keys: Iterable[tuple[UUID, UUID]]) -> list[Open]:
