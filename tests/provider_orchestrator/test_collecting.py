@@ -1,7 +1,7 @@
 """Payments are collected once, whatever providers say or do not say, and whoever dies."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from provider_orchestrator.commands.refund_payment import RefundRequest, refund_
 from provider_orchestrator.commands.resolve_unknown import Resolve, resolve_unknown
 from provider_orchestrator.domain.adapters import Status
 from provider_orchestrator.domain.intents import IntentState
+from provider_orchestrator.workers.settling import seek_deposits
 from testkit.databases import ServiceDatabase
 from testkit.service import under_test
 
@@ -369,3 +370,68 @@ async def test_who_dies_between_sending_and_hearing_is_followed_by_a_question(
     assert await collecting.state_of(intent.id) == "succeeded"
     assert taken(collecting) == 1250
     assert sum(len(bank.sent) for bank in collecting.banks) == 1
+
+
+async def comes_again(collecting: Collecting, minor: int) -> None:
+    """Money comes once more to what was paid already, and the collector is told to ask."""
+    for bank in collecting.banks:
+        for charge in bank.charges.values():
+            charge.captured_minor += minor
+    await asked_after(collecting)
+
+
+async def asked_after(collecting: Collecting) -> None:
+    await collecting.unit.worker.pool.execute("update payment_attempt set due_at = now()")
+    await collecting.work()
+
+
+async def test_money_that_comes_again_is_a_payment_of_its_own_each_time_and_once(
+    collecting: Collecting,
+) -> None:
+    intent = await begun(collecting)
+    await collecting.work()
+    for minor in (300, 50):
+        await comes_again(collecting, minor)
+        await asked_after(collecting)
+    payments = await collecting.payments()
+    assert [one["amount_minor"] for one in payments] == [1250, 300, 50]
+    assert [one["captured_from_minor"] for one in payments] == [0, 1250, 1550]
+    assert sum(one["amount_minor"] for one in payments) == taken(collecting)
+    assert len({one["id"] for one in payments}) == len({one["reference"] for one in payments}) == 3
+    assert await collecting.state_of(intent.id) == "succeeded"
+    said = await collecting.unit.facts(PaymentSucceeded)
+    assert [one.amount.amount_minor for one in said] == [1250, 300, 50]
+    watched = await collecting.unit.worker.fetchval("select count(*) from settlement")
+    assert watched == 1
+
+
+async def test_late_money_that_comes_again_is_kept_too(collecting: Collecting) -> None:
+    _, attempt = await unknown_for_a_day(collecting)
+    said = Resolve(TENANT, attempt, False, None, None, "the bank says no", "ann")
+    await collecting.unit.command(resolve_unknown, said)
+    for bank in collecting.banks:
+        bank.blind = False
+    await asked_after(collecting)
+    await comes_again(collecting, 7)
+    assert [one["amount_minor"] for one in await collecting.payments()] == [1250, 7]
+
+
+class Addresses(Bank):
+    """A bank that tells what came to its addresses."""
+
+    async def deposited_since(self, since: datetime) -> dict[str, int]:
+        return {str(one.order.id): one.captured_minor for one in self.charges.values()}
+
+
+async def test_money_that_came_again_is_found_where_nobody_told_of_it(place: Any) -> None:
+    async with under_test(service, place) as unit:
+        collecting = Collecting(unit, [Addresses("circle")])
+        known = {bank.name: bank for bank in collecting.banks}
+        await begun(collecting)
+        await collecting.work()
+        assert await seek_deposits(unit.worker, known) == 0
+        next(iter(collecting.banks[0].charges.values())).captured_minor += 5
+        assert await seek_deposits(unit.worker, known) == 1
+        await collecting.work()
+        assert [one["amount_minor"] for one in await collecting.payments()] == [1250, 5]
+        assert await seek_deposits(unit.worker, known) == 0

@@ -196,6 +196,19 @@ class TestCircleAlone:
         late = await stage.adapter.find(order)
         assert (late.status, late.amount_minor) == (Status.SUCCEEDED, 12_345)
 
+    async def test_what_came_is_ours_when_it_is_paid_and_more_may_come(self, stage) -> None:
+        order, offered = await self.begun(stage)
+        began = stage.sandbox.now()
+        await stage.pay(offered)
+        paid = await stage.adapter.find(named(order, offered))
+        assert began < paid.available_at <= stage.sandbox.now()
+        await stage.pay(offered, 500)
+        more = await stage.adapter.find(named(order, offered))
+        assert (more.amount_minor, more.fee_minor > paid.fee_minor) == (12_845, True)
+        assert more.available_at > paid.available_at
+        came = await stage.adapter.deposited_since(began - timedelta(hours=1))
+        assert came[str(offered.provider_reference)] == 12_845
+
     async def test_money_on_its_way_is_waited_for_when_it_is_given_up(self, stage) -> None:
         order, offered = await self.begun(stage)
         void = stage.order(Kind.VOID, parent_reference=order.provider_reference)

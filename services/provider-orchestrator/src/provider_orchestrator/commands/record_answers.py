@@ -128,10 +128,17 @@ def _take(tx: Tx, outcome: _Outcome, intent: Intent, step: Step, heard: Trial) -
         _collect(tx, outcome, step.intent, collect, came)
 
 
-def _collect(tx: Tx, outcome: _Outcome, intent: Intent, trial: Trial, came: Came | None) -> None:
+def _collect(
+    tx: Tx,
+    outcome: _Outcome,
+    intent: Intent,
+    trial: Trial,
+    came: Came | None,
+    before_minor: int = 0,
+) -> None:
     if came is None:
         return
-    payments, facts = captured(intent, trial, tx.now, late=came.late)
+    payments, facts = captured(intent, trial, tx.now, late=came.late, before_minor=before_minor)
     said: dict[UUID, list[Event]] = {payment.id: [] for payment in payments}
     for fact in facts:
         said[fact.aggregate_id].append(fact)
@@ -151,7 +158,7 @@ def _collect(tx: Tx, outcome: _Outcome, intent: Intent, trial: Trial, came: Came
 
 
 def _hear_late(tx: Tx, one: Heard, outcome: _Outcome) -> None:
-    """An attempt that had ended: only money that was captured after all changes anything."""
+    """An attempt that had ended: only money that was captured after all, or again, counts."""
     trial = outcome.trials[one.intent_id][one.attempt_id]
     if one.answer.status is None:
         # Nothing was learned: whoever said that there is something new is believed a while longer.
@@ -159,11 +166,23 @@ def _hear_late(tx: Tx, one: Heard, outcome: _Outcome) -> None:
         return
     live = replace(trial, state=State.UNKNOWN, unknown_since=tx.now)
     after = told(live, one.answer, tx.now)
-    known = trial.state is State.CAPTURED or trial.captured_minor is not None
-    if known or trial.kind is not Kind.COLLECT or after.state is not State.CAPTURED:
+    before = trial.captured_minor or 0
+    more = (after.captured_minor or 0) - before
+    other = before > 0 and after.captured_asset != trial.captured_asset
+    taken = trial.kind is Kind.COLLECT and after.state is State.CAPTURED
+    if not taken or other or more <= 0:
         outcome.changed.setdefault(trial.id, replace(trial, due_at=None))
         return
     kept = replace(after, state=trial.state, due_at=None, unknown_since=trial.unknown_since)
     outcome.trials[one.intent_id][trial.id] = outcome.changed[trial.id] = kept
-    came = came_of(kept, kept.order.amount_minor, late=True)
-    _collect(tx, outcome, outcome.intents[one.intent_id], kept, came)
+    fee = kept.fee_minor if not before else _fee_of_more(trial, kept)
+    part = replace(kept, captured_minor=more, fee_minor=fee)
+    came = came_of(part, part.order.amount_minor, late=True)
+    _collect(tx, outcome, outcome.intents[one.intent_id], part, came, before)
+
+
+def _fee_of_more(before: Trial, after: Trial) -> int | None:
+    """Of what came again; it is told later where either is not known."""
+    if before.fee_minor is None or after.fee_minor is None:
+        return None
+    return max(0, after.fee_minor - before.fee_minor)

@@ -63,6 +63,8 @@ class Collected:
     attempt_id: UUID
     fee_minor: int | None
     final_at: datetime
+    captured_from_minor: int = 0
+    """What its attempt had captured before: more than nothing where money came again."""
 
 
 def _of_share(intent: Intent, share: Share) -> dict[str, Any]:
@@ -180,12 +182,13 @@ def _said_of_attempt(intent: Intent, share: Share, trial: Trial) -> list[Event]:
 
 
 def captured(
-    intent: Intent, trial: Trial, now: datetime, *, late: bool
+    intent: Intent, trial: Trial, now: datetime, *, late: bool, before_minor: int = 0
 ) -> tuple[list[Collected], list[Event]]:
     """The payments that a capture becomes, and what is said of them.
 
     `trial` is the attempt that collected. Where that had ended before, what came `late` is a
-    payment of its own: it is never lost, and the ledger keeps what is too much as a credit.
+    payment of its own: it is never lost, and the ledger keeps what is too much as a credit. So is
+    what came again, after the attempt had captured `before_minor`: `trial` has that part alone.
     """
     assert trial.captured_minor is not None
     assert trial.captured_asset is not None
@@ -195,9 +198,10 @@ def captured(
     wrong = _wrong(intent, trial, late=late)
     for number, (share, amount) in enumerate(parts):
         several = f"#{share.place}" if len(intent.shares) > 1 else ""
+        again = f"+{before_minor}" if before_minor else ""
         payment = Collected(
             tenant_id=intent.tenant_id,
-            id=uuid5(trial.id, str(share.payment_id)) if late else share.payment_id,
+            id=uuid5(trial.id, f"{share.payment_id}{again}") if late else share.payment_id,
             wallet_id=share.wallet_id,
             invoice_id=share.invoice_id,
             provider=trial.provider,
@@ -208,11 +212,12 @@ def captured(
             asset=trial.captured_asset,
             due_minor=share.due_minor,
             due_asset=intent.asset,
-            reference=(trial.provider_reference or str(trial.id)) + several,
+            reference=(trial.provider_reference or str(trial.id)) + several + again,
             intent_id=intent.id,
             attempt_id=trial.id,
             fee_minor=trial.fee_minor if number == 0 else None,
             final_at=now,
+            captured_from_minor=before_minor,
         )
         payments.append(payment)
         facts += _stated(intent, payment)

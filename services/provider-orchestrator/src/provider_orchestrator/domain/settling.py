@@ -4,7 +4,7 @@ Pure: what the provider said is handed in with what is known, and comes to what 
 said twice, whatever is told again, late or in another order; what is decided stays so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -76,6 +76,14 @@ class Settles(Protocol):
         """Disputes opened since, each with a name of its payment; raises `ProviderFault`."""
 
 
+@runtime_checkable
+class TakesDeposits(Protocol):
+    """An adapter whose provider gives out addresses, to which money may come at any time."""
+
+    async def deposited_since(self, since: datetime) -> Mapping[str, int]:
+        """What came since, by its payment there, in minor units; raises `ProviderFault`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A payment that an attempt collected."""
@@ -142,13 +150,21 @@ def settle(books: Books, said: Settlement, now: datetime, new_id: Callable[[], U
 
 
 def _fee(books: Books, said: Settlement) -> None:
-    """The fee is one for all that was captured at once; it is told with the first payment."""
-    first = books.payments[0]
-    if first.fee_minor is not None or said.fee_minor is None:
+    """The fee is one for all that was captured at once; it is told with the first payment.
+
+    What more is kept of money that came again is told with the last payment, which is of that.
+    """
+    if said.fee_minor is None:
         return
-    books.payments[0] = replace(first, fee_minor=said.fee_minor)
-    fee = Amount(amount_minor=said.fee_minor, asset=first.asset)
-    books.facts.append(PaymentFeeKnown(**about(first), fee=fee))
+    first = books.payments[0].fee_minor is None
+    place = 0 if first else len(books.payments) - 1
+    payment = books.payments[place]
+    more = said.fee_minor - sum(one.fee_minor or 0 for one in books.payments)
+    if payment.fee_minor is not None or (not first and more <= 0):
+        return
+    books.payments[place] = replace(payment, fee_minor=more)
+    fee = Amount(amount_minor=more, asset=payment.asset)
+    books.facts.append(PaymentFeeKnown(**about(payment), fee=fee))
 
 
 def _release(books: Books, said: Settlement, now: datetime) -> None:

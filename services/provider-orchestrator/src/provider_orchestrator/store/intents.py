@@ -331,7 +331,7 @@ async def insert_collected(tx: Tx, payments: Sequence[Collected]) -> set[UUID]:
         (
             *(p.tenant_id, p.id, tx.new_id(), p.wallet_id, p.invoice_id, p.provider, p.rail),
             *(p.state, p.cause, p.amount_minor, p.asset, p.due_minor, p.due_asset, p.reference),
-            *(p.intent_id, p.attempt_id, p.fee_minor, p.final_at),
+            *(p.intent_id, p.attempt_id, p.fee_minor, p.final_at, p.captured_from_minor),
         )
         for p in payments
     ]
@@ -339,17 +339,17 @@ async def insert_collected(tx: Tx, payments: Sequence[Collected]) -> set[UUID]:
         """
         insert into payment (tenant_id, id, position, wallet_id, invoice_id, provider, rail, state,
             cause, amount_minor, asset, due_minor, due_asset, expected, reference, intent_id,
-            attempt_id, fee_minor, held_at, final_at, updated_at)
+            attempt_id, fee_minor, held_at, final_at, updated_at, captured_from_minor)
         select tenant_id, id, position, wallet_id, invoice_id, provider, rail, state, cause,
                amount_minor, asset, due_minor, due_asset, array[due_asset], reference, intent_id,
-               attempt_id, fee_minor, 'clearing', final_at, final_at
+               attempt_id, fee_minor, 'clearing', final_at, final_at, captured_from_minor
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
                     $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::bigint[],
                     $13::text[], $14::text[], $15::uuid[], $16::uuid[], $17::bigint[],
-                    $18::timestamptz[])
+                    $18::timestamptz[], $19::bigint[])
             as p(tenant_id, id, position, wallet_id, invoice_id, provider, rail, state, cause,
                  amount_minor, asset, due_minor, due_asset, reference, intent_id, attempt_id,
-                 fee_minor, final_at)
+                 fee_minor, final_at, captured_from_minor)
         on conflict do nothing returning id
         """,
         *[list(column) for column in zip(*rows, strict=True)],

@@ -131,3 +131,25 @@ async def save_followed(
         states,
         [later.get(one.key) for one in kept],
     )
+
+
+async def hasten_deposits(tx: Tx, provider: str, came: Mapping[str, int]) -> int:
+    """Have attempts asked after to which more came than they captured; how many."""
+    rows = await tx.fetch(
+        """
+        with mine as materialized (
+            select a.tenant_id, a.id from payment_attempt as a
+            join unnest($2::text[], $3::bigint[]) as n(reference, minor)
+                on a.provider = $1 and a.provider_reference = n.reference
+            where a.kind = 'collect' and coalesce(a.captured_minor, 0) < n.minor
+            order by a.tenant_id, a.id for update of a)
+        update payment_attempt as a set due_at = $4 from mine
+        where a.tenant_id = mine.tenant_id and a.id = mine.id
+        returning a.id
+        """,
+        provider,
+        list(came),
+        list(came.values()),
+        tx.now,
+    )
+    return len(rows)

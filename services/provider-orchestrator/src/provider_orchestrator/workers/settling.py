@@ -12,11 +12,12 @@ from messaging import Database, Tx
 from provider_orchestrator.commands.record_settlements import Looked, record_settlements
 from provider_orchestrator.domain.adapters import Adapter, Order, ProviderFault
 from provider_orchestrator.domain.outcomes import Outcome
-from provider_orchestrator.domain.settling import Settlement, Settles
+from provider_orchestrator.domain.settling import Settlement, Settles, TakesDeposits
 from provider_orchestrator.providers.adapters import adapters
 from provider_orchestrator.store import settling as store
 from provider_orchestrator.store.intents import select_trials
 from provider_orchestrator.store.settling import Due
+from provider_orchestrator.store.webhooks import hasten_deposits
 from provider_orchestrator.workers.executor import Executor, Work, wake_by
 
 log = structlog.get_logger()
@@ -84,6 +85,22 @@ async def seek_disputes(database: Database, known: Mapping[str, Adapter]) -> int
     return found
 
 
+async def seek_deposits(database: Database, known: Mapping[str, Adapter]) -> int:
+    """Find money that came to addresses and was not told of; how many attempts are asked after."""
+    found = 0
+    for name, adapter in known.items():
+        if not isinstance(adapter, TakesDeposits):
+            continue
+        try:
+            came = await adapter.deposited_since(datetime.now(UTC) - SEEK_BACK)
+        except ProviderFault as fault:
+            log.info("deposits.not_listed", provider=name, cause=fault.cause)
+            continue
+        async with database.transaction() as tx:
+            found += await hasten_deposits(tx, name, came)
+    return found
+
+
 async def settle_payments(runtime: Runtime) -> None:
     """Look for ever."""
     known = adapters(runtime.http)
@@ -95,4 +112,5 @@ async def settle_payments(runtime: Runtime) -> None:
         group.create_task(executor.run())
         while True:
             await seek_disputes(runtime.worker, known)
+            await seek_deposits(runtime.worker, known)
             await asyncio.sleep(SEEK_EVERY_S)

@@ -177,6 +177,14 @@ class Circle:
             for document in objects_in(reply.body, "data"):
                 yield document
 
+    async def deposited_since(self, since: datetime) -> Mapping[str, int]:
+        """What came to our addresses since then, by intent."""
+        found = [one async for one in self._listed(_PAYMENTS, since, self._now())]
+        try:
+            return answers.deposits(found, self._assets)
+        except Senseless as error:
+            raise ProviderFault(Outcome.UNKNOWN, "unreadable") from error
+
     # --- Doing -------------------------------------------------------------------------------
 
     async def _create(self, order: Order) -> Answer:

@@ -1,6 +1,6 @@
 """What Circle's objects answer to our orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -73,7 +73,24 @@ def with_fees(answer: Answer, payments: Sequence[Mapping[str, Any]], assets: Ass
     taken = sum(assets.minor(one.get("amount"))[0] for one in paid)
     if taken != answer.amount_minor or not all(one.get("fees") for one in paid):
         return answer
-    return replace(answer, fee_minor=sum(assets.minor(one["fees"])[0] for one in paid))
+    # What is paid is in our wallet there at that moment.
+    times = [moment(one.get("updateDate")) for one in paid]
+    known = [at for at in times if at is not None]
+    return replace(
+        answer,
+        fee_minor=sum(assets.minor(one["fees"])[0] for one in paid),
+        available_at=max(known) if len(known) == len(times) else None,
+    )
+
+
+def deposits(payments: Iterable[Mapping[str, Any]], assets: Assets) -> dict[str, int]:
+    """What came, by intent."""
+    found: dict[str, int] = {}
+    for one in payments:
+        intent = text_in(one, "paymentIntentId")
+        if intent is not None and _is_payment(one, "paid"):
+            found[intent] = found.get(intent, 0) + assets.minor(one.get("amount"))[0]
+    return found
 
 
 def is_on_its_way(payment: Mapping[str, Any]) -> bool:
