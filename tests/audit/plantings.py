@@ -129,6 +129,14 @@ LEDGER = [
         " {stranger}, 0, 0, 5, 0, 0, {stranger}, 1, 'x', {stranger})",
     ),
     of(
+        "reserve.bank_statements_add_up",
+        "insert into reserve_ledger.external_statement (tenant_id, id, source, kind, asset, name,"
+        " format, content_hash, starts_at, ends_at, opening_minor, closing_minor, line_count,"
+        " imported_by, imported_at, account, file_hash)"
+        " values ('00000000-0000-0000-0000-000000000000', {stranger}, 'bank:main', 'bank', 'EUR',"
+        " 'one', 'camt053', sha256('x'), now(), now(), 5, 6, 0, 'x', now(), 'DE1', sha256('x'))",
+    ),
+    of(
         "ledger.holds_are_kept",
         "update reserve_ledger.account set held_minor = 1"
         " where tenant_id = {tenant} and address = 'merchant:available'",

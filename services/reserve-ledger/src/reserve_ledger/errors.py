@@ -100,7 +100,7 @@ class BreakNotInState(Refusal):
 
 
 class StatementUnreadable(Refusal):
-    """The file is not what its format says."""
+    """The file is not what its format says, or does not add up; `line` is where."""
 
     code = "statement_unreadable"
     kind = Kind.INVALID
@@ -201,3 +201,19 @@ class CaptureTooLarge(Refusal):
     code = "capture_too_large"
     kind = Kind.REFUSED
     title = "Not so much is held"
+
+
+class StatementNameReused(Refusal):
+    """The bank's name of a statement came with other content before."""
+
+    code = "statement_name_reused"
+    kind = Kind.CONFLICT
+    title = "A statement of this name is there already, and says something else"
+
+
+class StatementOfAnotherAccount(Refusal):
+    """A source is one account."""
+
+    code = "statement_of_another_account"
+    kind = Kind.CONFLICT
+    title = "The statements of this source are those of another account"

@@ -42,4 +42,24 @@ RESERVES: Final = (
         """,
         "I13",
     ),
+    Invariant(
+        "reserve.bank_statements_add_up",
+        "A bank's statement is kept as it came: opening and entries are its closing, but where an "
+        "earlier one listed some of them.",
+        """
+        with listed as (
+            select tenant_id, statement_id, count(*) as lines, sum(amount_minor) as minor
+            from reserve_ledger.external_line group by tenant_id, statement_id
+        )
+        select s.tenant_id, s.id, s.name, s.line_count, l.lines, s.opening_minor, l.minor,
+               s.closing_minor
+        from reserve_ledger.external_statement s
+        left join listed l on l.tenant_id = s.tenant_id and l.statement_id = s.id
+        where s.kind = 'bank' and s.format <> 'event'
+          and (coalesce(l.lines, 0) > s.line_count
+               or coalesce(l.lines, 0) = s.line_count
+                  and s.opening_minor + coalesce(l.minor, 0) <> s.closing_minor)
+        """,
+        "I4",
+    ),
 )

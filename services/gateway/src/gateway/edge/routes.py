@@ -68,6 +68,7 @@ def _table() -> Iterator[Route]:
         for name in names:
             yield Route(f"/api/v1/{name}", service)
     yield Route(BULK, "ephemeral-manager", body_bytes_max=BULK_BYTES_MAX)
+    yield Route("/api/v1/reserves/bank-statements", "reserve-ledger", body_bytes_max=BULK_BYTES_MAX)
     yield Route("/api/v1/payment-links", "invoice", public=True)
     yield Route("/pay", "invoice", public=True)
     yield Route("/pay/with", "provider-orchestrator", public=True)

@@ -11,14 +11,13 @@ from chassis.auth import Caller, needs
 from chassis.http import Cursor, Limit, Page, Reading, Writing, after, page
 from chassis.inputs import Input, ShortText
 from chassis.strict_json import StrictRoute
-from invoiceos_contracts import PLATFORM
 from invoiceos_contracts.ids import InvoiceId
+from reserve_ledger.api.operators import Operator
 from reserve_ledger.commands.reconcile_reserves import Start, start_reconciliations
 from reserve_ledger.commands.sign_off import Lift, SignOff, lift_freeze, sign_off
 from reserve_ledger.commands.work_breaks import Step, work_breaks
 from reserve_ledger.domain.breaks import Action, Worked
 from reserve_ledger.domain.reconciling import BreakClass
-from reserve_ledger.errors import OperatorsOnly
 from reserve_ledger.queries import proofs
 from reserve_ledger.queries import reconciliations as queries
 from reserve_ledger.queries.proofs import LeafView, ProofView
@@ -26,15 +25,6 @@ from reserve_ledger.queries.reconciliations import BreakView, FreezeView, Reconc
 from reserve_ledger.store.reconciliation import Job
 
 router = APIRouter(route_class=StrictRoute)
-
-
-async def _operator(caller: Annotated[Caller, Depends(needs("operator"))]) -> Caller:
-    if caller.tenant_id != PLATFORM:
-        raise OperatorsOnly
-    return caller
-
-
-Operator = Annotated[Caller, Depends(_operator)]
 
 
 class Resolution(StrEnum):

@@ -23,7 +23,12 @@ async def observe_sources(tx: Tx, events: Sequence[Received[ReserveSourceObserve
         before = newest.setdefault(seen.source_id, seen)
         if (seen.block_number or 0, seen.as_of) > (before.block_number or 0, before.as_of):
             newest[seen.source_id] = seen
-    await store.upsert_sources(tx, list(newest.values()))
+    await save_sources(tx, list(newest.values()))
+
+
+async def save_sources(tx: Tx, seen: Sequence[Source]) -> None:
+    """Save what was seen, under the lock of the statements; state what that changes."""
+    await store.upsert_sources(tx, seen)
     view = await store.select_view(tx)
     totals = await store.select_totals(tx)
     now = sources.breaches(reserve.positions(totals), view.comparisons(totals))

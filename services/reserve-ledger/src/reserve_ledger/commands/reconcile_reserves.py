@@ -77,7 +77,13 @@ async def _classify(tx: Tx, job: Job) -> None:
 async def _judged(tx: Tx, job: Job) -> Result:
     """From what was staged always the same."""
     external, ledger = await store.select_items(tx, job)
-    return reconcile(external, ledger, rules=Rules(sla=SLA[job.kind]), cut_off=job.cut_off)
+    return reconcile(external, ledger, rules=_rules(job), cut_off=job.cut_off)
+
+
+def _rules(job: Job) -> Rules:
+    """A bank names days and no times: there the whole time a movement may take is its window."""
+    sla = SLA[job.kind]
+    return Rules(sla=sla, window=sla) if job.kind == "bank" else Rules(sla=sla)
 
 
 async def _prove(tx: Tx, job: Job) -> None:

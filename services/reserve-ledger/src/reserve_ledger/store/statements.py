@@ -27,6 +27,9 @@ class Statement:
     closing_minor: int | None
     lines: Sequence[StatementLine]
     imported_by: str
+    account: str | None = None
+    """Whose it is, where a bank says so."""
+    file_hash: bytes | None = None
 
 
 async def insert_statement(tx: Tx, statement: Statement) -> bool:
@@ -38,9 +41,9 @@ async def insert_statement(tx: Tx, statement: Statement) -> bool:
         """
         insert into external_statement
             (tenant_id, id, source, kind, asset, name, format, content_hash, starts_at, ends_at,
-             opening_minor, closing_minor, line_count, imported_by, imported_at)
+             opening_minor, closing_minor, line_count, imported_by, imported_at, account, file_hash)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric, $12::text::numeric,
-                $13, $14, $15)
+                $13, $14, $15, $16, $17)
         on conflict (tenant_id, source, asset, content_hash) do nothing returning id
         """,
         PLATFORM,
@@ -58,6 +61,8 @@ async def insert_statement(tx: Tx, statement: Statement) -> bool:
         len(statement.lines),
         statement.imported_by,
         tx.now,
+        statement.account,
+        statement.file_hash,
     )
     if kept is not None:
         await _insert_lines(tx, statement)
@@ -90,6 +95,48 @@ async def _insert_lines(tx: Tx, statement: Statement) -> None:
         [line.group for line in lines],
         [line.status for line in lines],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A statement of a bank that is there already."""
+
+    id: UUID
+    name: str
+    asset: str
+    account: str
+    content_hash: bytes
+
+
+async def select_filed(tx: Tx, source: str) -> list[Filed]:
+    """What came by file of a source."""
+    rows = await tx.fetch(
+        """
+        select id, name, asset, account, content_hash from external_statement
+        where tenant_id = $1 and source = $2 and format <> 'event'
+        """,
+        PLATFORM,
+        source,
+    )
+    return [Filed(**row) for row in rows]
+
+
+async def select_listed(
+    tx: Tx, source: str, asset: str, references: Sequence[str]
+) -> list[StatementLine]:
+    """Lines that are there under these references, in their order."""
+    rows = await tx.fetch(
+        """
+        select reference, ordinal, amount_minor, at from external_line
+        where tenant_id = $1 and source = $2 and asset = $3 and reference = any($4::text[])
+        order by reference, ordinal
+        """,
+        PLATFORM,
+        source,
+        asset,
+        list(set(references)),
+    )
+    return [StatementLine(**row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
