@@ -1,4 +1,4 @@
-"""Statements that a bank sent as a file are kept as they came, once, and become a reserve source."""
+"""Statements that a bank sent as a file: kept as they came, once, and a source of the reserve."""
 
 import hashlib
 from collections import Counter
