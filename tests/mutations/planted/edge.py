@@ -71,6 +71,7 @@ CHASSIS = (
         '    named = request.headers.get("x-tenant")\n'
         "    if named is None:\n"
         "        return caller\n"
+        "    from invoiceos_contracts.ids import decode\n\n"
         '    return Caller(decode("ten", named), caller.actor, caller.scopes)\n',
         suite=f"{_CHASSIS_TESTS}/test_auth.py::test_the_tenant_is_the_tokens_whatever_headers_say",
     ),

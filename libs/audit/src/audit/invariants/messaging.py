@@ -190,7 +190,8 @@ _HISTORIES: Final = (
             union all
             select tenant_id, 'invoiceos.ledger.v1', count(*)
             from (select tenant_id from reserve_ledger.ledger_transaction
-                  union all select tenant_id from reserve_ledger.reservation) t
+                  union all select tenant_id from reserve_ledger.reservation
+                  union all select tenant_id from reserve_ledger.hold) t
             group by tenant_id
             union all
             select tenant_id, 'invoiceos.ledger_head.v1', count(distinct tenant_id)
