@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -41,6 +43,9 @@ from messaging import Tx, Writer
 from testkit.databases import ServiceDatabase
 from testkit.service import ServiceUnderTest, under_test
 
+# In importlib mode a test folder is not on the path by itself.
+sys.path.insert(0, str(Path(__file__).parent))
+
 SEED = os.urandom(32)
 ENVIRONMENT = {
     "INVOICEOS_DATABASE_API_URL": "postgresql://unused",
@@ -67,6 +72,15 @@ async def unit(
 ) -> AsyncIterator[ServiceUnderTest]:
     async with under_test(service, make_database("ephemeral_manager")) as opened:
         yield opened
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    def choose(rows: int) -> None:
+        monkeypatch.setenv("INVOICEOS_BULK_BATCH", str(rows))
+        load.cache_clear()
+
+    return choose
 
 
 def usd(minor: int) -> Amount:

@@ -38,14 +38,16 @@ ELSEWHERE = {
     "sweep.replaced": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
     "sweep.landed": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
     "sweep.resolved": f"{_ORCHESTRATOR}/test_evm_sweeps.py",
+    "bulk.ordered": "tests/ephemeral_manager/test_bulk_death.py",
+    "bulk.rows_requested": "tests/ephemeral_manager/test_bulk_death.py",
+    "bulk.rows_settled": "tests/ephemeral_manager/test_bulk_death.py",
+    "bulk.cancelled": "tests/ephemeral_manager/test_bulk_death.py",
     "ledger.asked": f"{_BOOKS}/test_postings.py",
     "ledger.settled": f"{_BOOKS}/test_settling.py",
 }
 """What the load here never comes by, and the test that dies there."""
 IN_ONE_TRANSACTION = {
     "adjustment.posting",
-    "bulk.rows_requested",
-    "bulk.rows_settled",
     "ledger.held",
     "ledger.reserved",
     "payment.intent_stored",

@@ -8,7 +8,7 @@ from ephemeral_manager.commands.order_bulk import ROWS
 from ephemeral_manager.domain.bulk import Job
 from ephemeral_manager.errors import BulkJobNotFound
 from ephemeral_manager.store import bulk as store
-from messaging import Refusal, Tx
+from messaging import Refusal, Tx, failpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +34,5 @@ async def cancel_bulk(tx: Tx, asked: Sequence[Cancellation]) -> list[Job | Refus
     if changed:
         await store.cancel_rows(tx, changed)
         await store.update_jobs(tx, list(changed.values()))
+        failpoint("bulk.cancelled")
     return [jobs.get((item.tenant_id, item.job_id), BulkJobNotFound()) for item in asked]

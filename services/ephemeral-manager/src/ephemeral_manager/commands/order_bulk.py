@@ -9,7 +9,7 @@ from ephemeral_manager.domain.bulk import Job, Row, RowState
 from ephemeral_manager.errors import BulkQuotaExceeded
 from ephemeral_manager.settings import settings
 from ephemeral_manager.store import bulk as store
-from messaging import Refusal, RetryLater, Timer, Tx
+from messaging import Refusal, RetryLater, Timer, Tx, failpoint
 
 ROWS = "bulk.rows"
 """Kind of the timer that works an order off."""
@@ -57,6 +57,7 @@ async def order_bulk(tx: Tx, orders: Sequence[Order]) -> list[Job | Refusal]:
     states = await _insert(tx, [(job, row) for job, order in jobs for row in order.rows])
     stored = {job.id: _counted(job, states[job.id], tx) for job, _ in jobs}
     await store.update_jobs(tx, list(stored.values()))
+    failpoint("bulk.ordered")
     tx.schedule(
         Timer(ROWS, str(job.id), job.tenant_id, tx.now) for job in stored.values() if job.open_rows
     )
