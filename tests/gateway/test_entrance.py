@@ -1,10 +1,12 @@
 """What does not get past the door: tricks with paths, headers and bodies, and too much of anything."""
 
 import asyncio
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
+from gateway.edge.addresses import Clients
 from gateway.edge.headers import sort_out
 from gateway.edge.rejection import Rejection
 
@@ -256,3 +258,68 @@ def test_the_edge_itself_refuses_what_servers_before_it_may_let_through(
         sort_out(headers, webhook=False)
     assert refused.value.status == 400
     assert told in refused.value.detail
+
+
+async def test_an_address_may_not_ask_public_pages_too_often(another: Any) -> None:
+    more = {"public_rate_limit_per_second": 0.001, "public_rate_limit_burst": 3}
+    async with another(**more) as gateway:
+        asked = ["/pay/abc", "/api/v1/payment-links/abc", "/pay/back/abc", "/pay/with/abc"]
+        replies = [await gateway.ask("GET", path) for path in asked]
+        assert [reply.status for reply in replies] == [200] * 3 + [429]
+        assert replies[3].code == "rate_limited"
+        assert int(replies[3].headers["Retry-After"]) >= 1
+        lies = {"X-Forwarded-For": "203.0.113.9"}
+        assert (await gateway.ask("GET", "/pay/abc", headers=lies)).status == 429
+        hook = await gateway.ask("POST", "/api/v1/webhooks/stripe", data=b"{}")
+        assert hook.status == 200, "providers are many at one address"
+        tenant = await gateway.tenant()
+        assert (await gateway.ask("GET", "/api/v1/invoices", tenant["api_key"])).status == 200
+
+
+async def test_behind_a_proxy_of_ours_each_client_is_counted(another: Any) -> None:
+    more = {
+        "public_rate_limit_per_second": 0.001,
+        "public_rate_limit_burst": 1,
+        "trusted_proxies": "127.0.0.0/8, 10.0.0.0/8",
+    }
+    async with another(**more) as gateway:
+        for forwarded, status in (
+            ("203.0.113.1", 200),
+            ("203.0.113.1", 429),
+            ("203.0.113.2, 10.1.2.3", 200),
+            ("198.51.100.7, 203.0.113.2", 429),
+            ("2001:db8::1", 200),
+            ("2001:db8::2", 429),
+        ):
+            headers = {"X-Forwarded-For": forwarded}
+            assert (await gateway.ask("GET", "/pay/abc", headers=headers)).status == status
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counted"),
+    [
+        ("198.51.100.1", "203.0.113.1", "198.51.100.1"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.1", "203.0.113.1"),
+        ("10.0.0.1", "spoofed, 203.0.113.1", "203.0.113.1"),
+        ("10.0.0.1", "203.0.113.1, rubbish", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2, 10.0.0.3", "10.0.0.2"),
+        ("::ffff:10.0.0.1", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+    ],
+)
+def test_a_client_is_the_nearest_hop_that_is_no_proxy_of_ours(
+    peer: str, forwarded: str | None, counted: str
+) -> None:
+    clients = Clients([ip_network("10.0.0.0/8")])
+    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
+    assert clients.of({"client": (peer, 1), "headers": headers}) == counted
+
+
+async def test_only_orders_of_thousands_may_be_long(gateway: Any, key: str) -> None:
+    long = b"x" * (LIMIT + 1)
+    fits = await gateway.ask("POST", "/api/v1/payout-batches", key, data=long)
+    assert fits.status == 200
+    for path in ("/api/v1/payouts", "/api/v1/payment-rules"):
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        answer = await gateway.raw(f"{head}Content-Length: {len(long)}\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 413"), path

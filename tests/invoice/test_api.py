@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from invoiceos_contracts import PLATFORM, decode, encode
-from invoiceos_contracts.provider_v1 import ProviderMethodsDeclared
+from invoiceos_contracts.provider_v1 import ProviderHealthChanged, ProviderMethodsDeclared
 from testkit.service import ServiceUnderTest, record_of
 
 Client = Callable[..., httpx.AsyncClient]
@@ -620,6 +621,46 @@ async def test_the_page_offers_what_providers_really_take(
     paid = await payer.get(f"/pay/{token}?news=back")
     assert "<form" not in paid.text and 'role="status"' not in paid.text
     assert "form-action 'none'" in paid.headers["content-security-policy"]
+
+
+async def test_what_is_not_well_is_not_offered(
+    unit: ServiceUnderTest, shop: Any, client_of: Client
+) -> None:
+    payer = client_of(None)
+    invoice = await opened(unit, shop, client_of(shop.tenant))
+    token = invoice["payment_link"].rpartition("/")[2]
+    card = {"provider": "stripe", "rail": "card", "methods": ("card",), "assets": ("USD",)}
+    wallet = {"provider": "paypal", "rail": "wallet", "methods": ("paypal",), "assets": ("USD",)}
+    await unit.receives(declared(version=9, **card), declared(version=9, **wallet))
+
+    async def offered(*changes: Any) -> list[str]:
+        await unit.receives(*changes)
+        page = (await payer.get(f"/pay/{token}")).text
+        return re.findall(r'name="method" value="(\w+)"', page)
+
+    assert await offered() == ["card", "paypal"]
+    assert await offered(circuit(5, "open", "USD"), circuit(4, "closed", "USD")) == ["paypal"]
+    assert await offered(circuit(6, "half_open", "USD")) == ["card", "paypal"]
+    assert await offered(circuit(2, "open", "EUR")) == ["card", "paypal"]
+    assert await offered(circuit(2, "open", None)) == ["paypal"]
+    assert await offered(circuit(3, "closed", None)) == ["card", "paypal"]
+
+
+def circuit(version: int, state: str, currency: str | None) -> Any:
+    changed = ProviderHealthChanged(
+        tenant_id=PLATFORM,
+        provider_id=uuid4(),
+        provider="stripe",
+        rail="card",
+        currency=currency,
+        old="closed" if state == "open" else "open",
+        new=state,
+        score_ppm=500_000,
+        samples=10,
+        cause="timeout",
+        at=datetime.now(UTC),
+    )
+    return record_of(changed, version=version)
 
 
 def declared(version: int, provider: str, **more: Any) -> Any:

@@ -1,5 +1,6 @@
 """Payouts: agreed to by others, sent once for each line, whatever dies."""
 
+import json
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from chassis.strict_json import BODY_BYTES_MAX, StrictRoute
 from invoiceos_contracts.payout_v1 import (
     PayoutBatchApproved,
     PayoutBatchCompleted,
@@ -29,6 +31,7 @@ from invoiceos_contracts.payout_v1 import (
     PayoutSubmitted,
     PayoutSucceeded,
 )
+from provider_orchestrator.api import payouts
 from provider_orchestrator.app import service
 from provider_orchestrator.commands.decide_approvals import Verdict, decide_approvals
 from provider_orchestrator.commands.request_payouts import PayoutRequest, request_payouts
@@ -279,3 +282,18 @@ def test_any_change_of_any_line_changes_the_hash(lines: list[tuple[str, int]]) -
         changed = [*made[:place], a_line(reference, minor + 1), *made[place + 1 :]]
         assert hash_of(changed) != hash_of(made)
     assert hash_of([*made, a_line("more")]) != hash_of(made)
+
+
+def test_a_batch_may_be_as_long_as_its_lines_and_nothing_else_of_payouts() -> None:
+    limits = {
+        route.path: route.body_bytes_max
+        for route in (*payouts.router.routes, *payouts.batches.routes)
+        if isinstance(route, StrictRoute) and "POST" in route.methods
+    }
+    assert {path for path, most in limits.items() if most > BODY_BYTES_MAX} == {
+        "/api/v1/payout-batches"
+    }
+    longest = a_line(reference="r" * 100)
+    fields = {"reference": longest.reference, "amount_minor": 10**18, "asset": "A" * 12}
+    fields |= {"rail": "r" * 32, "destination": {"address": "0x" + "a" * 40}}
+    assert len(json.dumps(fields)) * payouts.LINES_MAX < limits["/api/v1/payout-batches"]

@@ -2,6 +2,7 @@
 
 import base64
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,6 +12,7 @@ from pydantic_settings import NoDecode
 from chassis.sealing import Sealer
 from chassis.settings import Settings, load
 
+Network = IPv4Network | IPv6Network
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#]+$")]
 """Scheme, host and port; no path."""
 
@@ -40,6 +42,12 @@ class GatewaySettings(Settings):
     """Requests one API key may send at once after a pause."""
     failed_logins_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = 60
     """Unknown keys that one client address may try; 0: no limit."""
+    public_rate_limit_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 10
+    """Requests a second that one client address may send to pages of payment links; 0: no limit."""
+    public_rate_limit_burst: Annotated[int, Field(ge=1, le=10_000_000)] = 60
+    """Requests one client address may send there at once after a pause."""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Networks of our own proxies, separated by commas: what they forward says who the client is."""
     upstream_timeout_s: Annotated[float, Field(gt=0, le=120)] = 35
     """Longest wait for a service's answer; above the longest `Prefer: wait`."""
     body_timeout_s: Annotated[float, Field(gt=0, le=120)] = 15
@@ -47,9 +55,9 @@ class GatewaySettings(Settings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins of web pages that may call the API, separated by commas; none by default."""
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,7 +1,7 @@
 """Facts of other services that change invoices."""
 
 from invoice.commands.answer_requests import answer_requests
-from invoice.commands.follow_methods import follow_methods
+from invoice.commands.follow_methods import follow_circuits, follow_methods
 from invoice.commands.make_bulk_invoices import make_bulk_invoices
 from invoice.commands.open_invoices import fail_issues, open_invoices
 from invoice.commands.settle_invoices import settle_invoices
@@ -24,7 +24,7 @@ from invoiceos_contracts.payment_v1 import (
     PaymentSeen,
     PaymentSubmitted,
 )
-from invoiceos_contracts.provider_v1 import ProviderMethodsDeclared
+from invoiceos_contracts.provider_v1 import ProviderHealthChanged, ProviderMethodsDeclared
 from invoiceos_contracts.wallet_v1 import WalletFailed, WalletReady
 from messaging import Batch, Tx, consumes
 
@@ -73,6 +73,12 @@ async def on_bulk_row_requested(tx: Tx, events: Batch[BulkRowRequested]) -> None
     await make_bulk_invoices(tx, events)
 
 
+@consumes(ProviderHealthChanged)
+async def on_provider_health_changed(tx: Tx, events: Batch[ProviderHealthChanged]) -> None:
+    """A provider is well, or is not: what it takes is offered, or is not."""
+    await follow_circuits(tx, events)
+
+
 @consumes(ProviderMethodsDeclared)
 async def on_methods_declared(tx: Tx, events: Batch[ProviderMethodsDeclared]) -> None:
     """Payers can pay in other ways than before."""
@@ -86,4 +92,5 @@ SUBSCRIPTIONS = (
     on_invoice_requested,
     on_bulk_row_requested,
     on_methods_declared,
+    on_provider_health_changed,
 )

@@ -22,6 +22,7 @@ from chassis.telemetry import AsgiApp, Receive, Scope, Send
 from gateway.domain.keys import OPERATOR, hash_of
 from gateway.edge import headers as header_rules
 from gateway.edge import routes
+from gateway.edge.addresses import Clients
 from gateway.edge.forwarding import Forwarder, Outgoing
 from gateway.edge.health import PlatformHealth
 from gateway.edge.limits import Buckets
@@ -68,6 +69,10 @@ class Entrance:
             if token
         ]
         self._limits = Buckets(settings.rate_limit_per_second, settings.rate_limit_burst)
+        self._clients = Clients(settings.trusted_proxies)
+        self._public = Buckets(
+            settings.public_rate_limit_per_second, settings.public_rate_limit_burst
+        )
         failures = settings.failed_logins_per_minute
         self._failures = Buckets(failures / 60, max(failures, 1))
         self._forwarder = Forwarder(settings.upstream_timeout_s)
@@ -115,6 +120,10 @@ class Entrance:
         if method == "OPTIONS":
             await _respond(_options(scope, extra), scope, receive, send, extra)
             return
+        if route.limited:
+            left = self._public.take(self._clients.of(scope), time.monotonic())
+            if left < 0:
+                raise _too_many(-left, int(self._public.burst))
         found = header_rules.sort_out(scope["headers"], webhook="/webhooks/" in route.prefix)
         caller = None if route.public else await self._caller(scope, found.read, extra)
         if route.to == Where.PAGE:
@@ -137,7 +146,7 @@ class Entrance:
             text = _bearer_of(read)
             caller = self._keys.remembered(text) or await self._look_up(text, scope, now)
         except Unauthenticated:
-            left = self._failures.take(_address_of(scope), now)
+            left = self._failures.take(self._clients.of(scope), now)
             if left < 0:
                 raise _too_many(-left) from None
             raise
@@ -154,7 +163,7 @@ class Entrance:
         for known, caller in self._operators:
             if hmac.compare_digest(hashed, known):
                 return caller
-        if self._failures.is_empty(_address_of(scope), now):
+        if self._failures.is_empty(self._clients.of(scope), now):
             raise _too_many(1 / self._failures.rate)
         try:
             return await self._keys.find(text)
@@ -286,11 +295,6 @@ def _bearer_of(read: Mapping[bytes, bytes]) -> str:
     if scheme.lower() != b"bearer" or not token or len(token) > 512 or not token.isascii():
         raise Unauthenticated
     return token.decode("ascii")
-
-
-def _address_of(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
 
 
 def _too_many(wait_s: float, limit: int | None = None) -> Rejection:

@@ -18,7 +18,7 @@ BODY_BYTES_MAX = 262_144
 BULK = "/api/v1/wallets/ephemeral/bulk"
 LEDGER = "/api/v1/ledger"
 BULK_BYTES_MAX = 8 * 1_048_576
-"""As the service that takes bulk orders has it."""
+"""As the routes that take bulk orders and batches have it."""
 
 
 class Where(StrEnum):
@@ -44,6 +44,8 @@ class Route:
     exact: bool = False
     body_bytes_max: int = BODY_BYTES_MAX
     """Longest body that goes on."""
+    limited: bool = False
+    """Whether each client address is limited: nobody says there whose request it is."""
 
     def is_streamed(self, path: str) -> bool:
         """Whether an answer goes on as it comes: progress that lasts, files of any length."""
@@ -59,7 +61,7 @@ def _table() -> Iterator[Route]:
         "wallet-factory": ["wallets"],
         "provider-orchestrator": [
             *("providers", "payments", "payment-intents", "routing"),
-            *("payouts", "payout-batches", "approval-policies"),
+            *("payouts", "payout-batches", "approval-policies", "payment-rules"),
         ],
         "reserve-ledger": ["ledger", "reserves"],
         "notification": ["webhook-endpoints", "webhook-deliveries", "notifications"],
@@ -69,10 +71,12 @@ def _table() -> Iterator[Route]:
             yield Route(f"/api/v1/{name}", service)
     yield Route(BULK, "ephemeral-manager", body_bytes_max=BULK_BYTES_MAX)
     yield Route("/api/v1/reserves/bank-statements", "reserve-ledger", body_bytes_max=BULK_BYTES_MAX)
-    yield Route("/api/v1/payment-links", "invoice", public=True)
-    yield Route("/pay", "invoice", public=True)
-    yield Route("/pay/with", "provider-orchestrator", public=True)
-    yield Route("/pay/back", "provider-orchestrator", public=True)
+    batches = "/api/v1/payout-batches"
+    yield Route(batches, "provider-orchestrator", body_bytes_max=BULK_BYTES_MAX)
+    yield Route("/api/v1/payment-links", "invoice", public=True, limited=True)
+    yield Route("/pay", "invoice", public=True, limited=True)
+    yield Route("/pay/with", "provider-orchestrator", public=True, limited=True)
+    yield Route("/pay/back", "provider-orchestrator", public=True, limited=True)
     yield Route("/api/v1/webhooks/circle", "provider-orchestrator", public=True)
     for provider in ("stripe", "paypal"):
         path = f"/api/v1/webhooks/{provider}"

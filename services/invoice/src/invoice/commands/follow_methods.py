@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from invoice.store.methods import Declared, save_methods
-from invoiceos_contracts.provider_v1 import ProviderMethodsDeclared
+from invoice.store.methods import Circuit, Declared, save_circuits, save_methods
+from invoiceos_contracts.base import HealthState
+from invoiceos_contracts.provider_v1 import ProviderHealthChanged, ProviderMethodsDeclared
 from messaging import Received, Tx
 
 
@@ -22,3 +23,18 @@ async def follow_methods(tx: Tx, events: Sequence[Received[ProviderMethodsDeclar
         for event in sorted(events, key=lambda event: event.envelope.aggregate_version)
     }
     await save_methods(tx, list(last.values()))
+
+
+async def follow_circuits(tx: Tx, events: Sequence[Received[ProviderHealthChanged]]) -> None:
+    """Take over whose circuit is open; the last word of each rail and currency counts."""
+    last = {
+        (event.fact.provider, event.fact.rail, event.fact.currency): Circuit(
+            provider=event.fact.provider,
+            rail=event.fact.rail,
+            currency=event.fact.currency or "*",
+            open=event.fact.new == HealthState.OPEN,
+            version=event.envelope.aggregate_version,
+        )
+        for event in sorted(events, key=lambda event: event.envelope.aggregate_version)
+    }
+    await save_circuits(tx, list(last.values()))

@@ -45,12 +45,49 @@ async def save_methods(tx: Tx, declared: Sequence[Declared]) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Whether a provider is asked for nothing now, on one rail in one currency."""
+
+    provider: str
+    rail: str
+    currency: str
+    """`*` for the rail as a whole."""
+    open: bool
+    version: int
+
+
+async def save_circuits(tx: Tx, circuits: Sequence[Circuit]) -> None:
+    """Take over what is newer."""
+    ordered = sorted(circuits, key=lambda one: (one.provider, one.rail, one.currency))
+    await tx.execute(
+        """
+        insert into pay_circuit (provider, rail, currency, open, version)
+        select provider, rail, currency, open, version
+        from unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::bigint[])
+            as n(provider, rail, currency, open, version)
+        on conflict (provider, rail, currency) do update set open = excluded.open,
+            version = excluded.version
+        where pay_circuit.version < excluded.version
+        """,
+        *[list(column) for column in zip(*map(astuple, ordered), strict=True)],
+    )
+
+
 async def methods_for(tx: Tx, asset: str, amount_minor: int) -> dict[str, set[str]]:
-    """What can take this amount: by method, where the payer is sent then."""
+    """What can take this amount now: by method, where the payer is sent then.
+
+    A provider whose circuit is open takes nothing: its page would not be there.
+    """
     rows = await tx.fetch(
         """
         select m.method, p.pages from pay_method as p, unnest(p.methods) as m(method)
-        where $1 = any(p.assets) and p.amount_max_minor >= $2 order by m.method
+        where $1 = any(p.assets) and p.amount_max_minor >= $2
+          and not exists (
+            select from pay_circuit as c
+            where c.provider = p.provider and c.rail = p.rail and c.currency in ('*', $1)
+              and c.open)
+        order by m.method
         """,
         asset,
         amount_minor,

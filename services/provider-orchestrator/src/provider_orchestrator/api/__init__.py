@@ -19,6 +19,7 @@ ROUTERS = (
     payments.router,
     refunds.router,
     payouts.router,
+    payouts.batches,
     providers.router,
     routing.router,
     webhooks.router,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from chassis.auth import Caller, needs
 from chassis.http import Cursor, Limit, Page, Reading, Writing, after, page
 from chassis.inputs import Input, ShortText
-from chassis.strict_json import StrictRoute
+from chassis.strict_json import BulkRoute, StrictRoute
 from invoiceos_contracts import Amount
 from invoiceos_contracts.base import MAX_MINOR
 from invoiceos_contracts.ids import PayoutBatchId, PayoutId
@@ -37,6 +37,8 @@ from provider_orchestrator.queries.disbursements import PayoutBatchView, PayoutV
 from provider_orchestrator.store.approvals import PayoutBatch, PolicyVersion
 
 router = APIRouter(route_class=StrictRoute)
+batches = APIRouter(route_class=BulkRoute)
+"""Takes thousands of lines, and only there."""
 LINES_MAX = 10_000
 CSV_FIELDS = ("reference", "amount_minor", "asset", "rail")
 _DIGITS = re.compile(r"[1-9][0-9]{0,18}")
@@ -211,7 +213,7 @@ async def post_payout_rejection(
     return await write(decide_approvals, verdict, answer=_payout)
 
 
-@router.post("/api/v1/payout-batches", response_model=BatchMade, status_code=201)
+@batches.post("/api/v1/payout-batches", response_model=BatchMade, status_code=201)
 async def post_batch(body: BatchBody, write: Writing, caller: Maker) -> Response:
     """Ask for many payouts at once; each line is one payout, whatever happens meanwhile."""
     lines = body.lines if body.lines is not None else lines_of(body.csv or "")
