@@ -43,7 +43,7 @@ class GatewaySettings(Settings):
     failed_logins_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = 60
     """Unknown keys that one client address may try; 0: no limit."""
     public_rate_limit_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 10
-    """Requests a second that one client address may send to pages of payment links; 0: no limit."""
+    """Requests a second one client address may send to pages of payment links; 0: no limit."""
     public_rate_limit_burst: Annotated[int, Field(ge=1, le=10_000_000)] = 60
     """Requests one client address may send there at once after a pause."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
