@@ -47,7 +47,7 @@ class GatewaySettings(Settings):
     public_rate_limit_burst: Annotated[int, Field(ge=1, le=10_000_000)] = 60
     """Requests one client address may send there at once after a pause."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
-    """Networks of our own proxies, separated by commas: what they forward says who the client is."""
+    """Networks of our proxies, separated by commas: what they forward says who the client is."""
     upstream_timeout_s: Annotated[float, Field(gt=0, le=120)] = 35
     """Longest wait for a service's answer; above the longest `Prefer: wait`."""
     body_timeout_s: Annotated[float, Field(gt=0, le=120)] = 15
