@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.provider_proof import core, stand
+from tests.provider_proof.intake import intake
 from tests.provider_proof.run import Chosen, proof, report
 
 from testkit.databases import ServiceDatabase
@@ -40,3 +41,8 @@ async def test_a_repetition_with_another_key_is_noticed(place: ServiceDatabase) 
     chosen = Chosen(80, seed=4, planted="another-key", jumps_s=(3, 8), only="stripe")
     found = await proof(place, chosen, lambda _: None)
     assert any(one.startswith("double capture") for one in found.breaches)
+
+
+async def test_each_scheme_of_webhooks_is_verified_and_kept_once(place: ServiceDatabase) -> None:
+    found = await intake(place, 10)
+    assert len(found) == 5
