@@ -71,7 +71,7 @@ bench: install ## measure; writes a table and .local/bench.json
 	@$(BIN)/python -m tests.load $(BENCH)
 
 .PHONY: bench-ledger
-bench-ledger: install ## what tenants post, beside the yardstick, as tables grow; BENCH="--minutes 10"
+bench-ledger: install ## what tenants post, beside the yardstick, as tables grow; BENCH="--grow-to 1000000"
 	@$(BIN)/python -m tests.load.ledger_posting $(BENCH)
 
 .PHONY: audit torture simulate mutations models

@@ -22,7 +22,7 @@ EVERY_SERVICE = (
     "relay.deleted",
 )
 CONSUMER = ("consumer.marked", "consumer.handled", "consumer.committed", "offsets.committing")
-LEDGER = ("ledger.entered", "ledger.balanced", "ledger.stated", "reserve.stated")
+LEDGER = ("ledger.entered", "ledger.stated", "reserve.stated")
 _ORCHESTRATOR, _BOOKS = "tests/provider_orchestrator", "tests/reserve_ledger"
 ELSEWHERE = {
     "payment.routed": f"{_ORCHESTRATOR}/test_collecting_death.py",

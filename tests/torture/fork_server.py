@@ -35,7 +35,7 @@ COMMON = (
 )
 OWN = {
     "ephemeral-manager": ("timer.fired",),
-    "reserve-ledger": ("ledger.entered", "ledger.balanced", "ledger.stated", "reserve.stated"),
+    "reserve-ledger": ("ledger.entered", "ledger.stated", "reserve.stated"),
     "notification": ("webhooks.claimed", "webhooks.attempted", "mails.sent"),
 }
 _SET_PARENT_DEATH_SIGNAL = 1

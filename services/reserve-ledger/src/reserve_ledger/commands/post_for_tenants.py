@@ -1,6 +1,6 @@
 """Post what tenants ask for, and reverse it: many requests at once, each answered on its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -21,8 +21,7 @@ from reserve_ledger.domain.tenant_postings import (
 )
 from reserve_ledger.errors import TransactionNotFound, TransactionReversed
 from reserve_ledger.store import posted as store
-from reserve_ledger.store.balances import open_ledgers
-from reserve_ledger.store.chain import lock_heads
+from reserve_ledger.store.balances import open_books
 
 
 async def post_for_tenants(tx: Tx, requests: Sequence[PostingRequest]) -> list[Written | Refusal]:
@@ -37,9 +36,7 @@ async def post_for_tenants(tx: Tx, requests: Sequence[PostingRequest]) -> list[W
         if not isinstance(found, Refusal)
         for leg in found
     ]
-    ledgers = await _opened(tx, touched)
-    named = [(request.tenant_id, request.reference) for request in requests]
-    known = await store.select_referenced(tx, named) if touched else {}
+    ledgers, known = await _opened(tx, touched, [(r.tenant_id, r.reference) for r in requests])
     before = totals_of(ledgers.values())
     answers: list[Written | Refusal] = []
     posted: list[Posted] = []
@@ -80,7 +77,7 @@ async def reverse_transactions(
     keys = [(request.tenant_id, request.transaction_id) for request in requests]
     found = await store.select_named(tx, keys)
     touched = [(tenant, leg) for (tenant, _), one in found.items() for leg in one.entry.legs]
-    ledgers = await _opened(tx, touched)
+    ledgers, _ = await _opened(tx, touched, ())
     undone = await store.select_reversals(tx, keys)
     before = totals_of(ledgers.values())
     answers: list[Written | Refusal] = []
@@ -105,12 +102,17 @@ async def reverse_transactions(
     return answers
 
 
-async def _opened(tx: Tx, touched: Iterable[tuple[UUID, Leg]]) -> dict[UUID, Ledger]:
-    touched = list(touched)
+async def _opened(
+    tx: Tx, touched: Sequence[tuple[UUID, Leg]], references: Sequence[tuple[UUID, str]]
+) -> tuple[dict[UUID, Ledger], dict[tuple[UUID, str], Posted]]:
+    """The ledgers of what is touched, locked, and the transactions that have these references."""
     if not touched:
-        return {}
-    heads = await lock_heads(tx, (tenant for tenant, _ in touched))
-    return await open_ledgers(tx, heads, touched)
+        return {}, {}
+    ledgers, used = await open_books(tx, touched, references)
+    if not used:
+        return ledgers, {}
+    found = await store.select_named(tx, [(tenant, one) for (tenant, _), one in used.items()])
+    return ledgers, {name: found[name[0], one] for name, one in used.items()}
 
 
 async def save(
@@ -119,9 +121,8 @@ async def save(
     before: dict[tuple[str, str], int],
     posted: Sequence[Posted],
 ) -> None:
-    """Save what was posted, and state the reserve, which is the platform's."""
+    """Save what was posted, and state the reserve."""
     if not posted:
         return
     failpoint("ledger.asked")
     await save_posted(tx, ledgers, before, posted)
-    await store.show_platform(tx)

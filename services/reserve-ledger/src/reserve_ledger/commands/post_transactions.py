@@ -9,8 +9,7 @@ from reserve_ledger.commands.state_reserve import state_reserve
 from reserve_ledger.domain.chain import AccountKey, Head, Ledger, Posted
 from reserve_ledger.domain.entries import Entry
 from reserve_ledger.domain.facts import facts_of
-from reserve_ledger.store.balances import open_ledgers, save_ledgers
-from reserve_ledger.store.chain import insert_transactions
+from reserve_ledger.store.balances import enter, open_ledgers
 
 
 async def post_transactions(
@@ -43,10 +42,8 @@ async def save_posted(
     if not posted:
         return
     touched = [ledgers[tenant] for tenant in sorted({p.entry.tenant_id for p in posted})]
-    await insert_transactions(tx, posted)
+    await enter(tx, posted, touched)
     failpoint("ledger.entered")
-    await save_ledgers(tx, touched)
-    failpoint("ledger.balanced")
     tx.stage((fact, _cause(p.entry)) for p in posted for fact in facts_of(p))
     after = totals_of(ledgers.values())
     changes = {key: minor - before.get(key, 0) for key, minor in after.items()}

@@ -13,7 +13,7 @@ from reserve_ledger.domain import reserve, sources
 from reserve_ledger.domain.chain import AccountKey, Head
 from reserve_ledger.settings import settings, signer
 from reserve_ledger.store import sources as observed
-from reserve_ledger.store.reserve import add_to_reserve, insert_statement, lock_reserve
+from reserve_ledger.store.reserve import insert_statement, next_statement
 
 log = structlog.get_logger()
 DIFFERENCE = Gauge(
@@ -28,9 +28,7 @@ async def state_reserve(tx: Tx, changes: Mapping[AccountKey, int], heads: Sequen
 
     A breach is stated, not raised: the world must hear of it, and payments must not stop.
     """
-    place = await lock_reserve(tx)
-    totals = await add_to_reserve(tx, changes)
-    view = await observed.select_view(tx)
+    place, totals, view = await next_statement(tx, changes)
     stated = reserve.state(totals, heads, place, signer(), view)
     await insert_statement(tx, stated, heads)
     if stated.observed:

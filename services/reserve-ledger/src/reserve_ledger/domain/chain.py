@@ -171,15 +171,23 @@ def canonical_form(entry: Entry, sequence: int, posted_at: datetime) -> str:
     effective = f'"effective_at":"{_time(entry.effective_at)}",' if entry.effective_at else ""
     metadata = f'"metadata":{entry.metadata},' if entry.metadata is not None else ""
     reference = f'"reference":"{entry.reference}",' if entry.reference is not None else ""
+    own = str(entry.id)
+    cause = own if entry.cause_event_id is entry.id else entry.cause_event_id
     return (
-        f'{{{actor}"cause_event_id":"{entry.cause_event_id}",{effective}"id":"{entry.id}",'
+        f'{{{actor}"cause_event_id":"{cause}",{effective}"id":"{own}",'
         f'"invoice_id":{_id(entry.invoice_id)},{metadata}"payment_id":{_id(entry.payment_id)},'
         f'"posted_at":"{_time(posted_at)}","postings":[{legs}],{reference}'
         f'"reverses":{_id(entry.reverses)},"sequence":{sequence},"template":"{entry.template}",'
-        f'"tenant_id":"{entry.tenant_id}"}}'
+        f'"tenant_id":"{_uuid(entry.tenant_id)}"}}'
     )
 
 
+@lru_cache(maxsize=4096)
+def _uuid(value: UUID) -> str:
+    return str(value)
+
+
+@lru_cache(maxsize=4096)
 def _text(value: str | None) -> str:
     return json.dumps(value, ensure_ascii=False)
 

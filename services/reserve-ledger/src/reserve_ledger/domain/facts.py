@@ -4,12 +4,7 @@ from collections.abc import Iterator
 
 from invoiceos_contracts import Event
 from invoiceos_contracts.base import Amount
-from invoiceos_contracts.ledger_v1 import (
-    FundsBooked,
-    FundsReversed,
-    PlacedPosting,
-    TransactionPosted,
-)
+from invoiceos_contracts.ledger_v1 import FundsBooked, FundsReversed, TransactionPosted
 from reserve_ledger.domain.addresses import own_address
 from reserve_ledger.domain.chain import Posted
 from reserve_ledger.domain.chart import ESCROW
@@ -18,32 +13,37 @@ from reserve_ledger.domain.hold_facts import escrow_facts
 
 
 def facts_of(posted: Posted) -> Iterator[Event]:
-    """The facts of one transaction, in order."""
+    """The facts of one transaction, in order.
+
+    Nested as plain values and read at once: half of what a call of each shape costs.
+    """
     entry = posted.entry
     if entry.funds is not None:
         yield _moved(posted, entry.funds)
-    yield TransactionPosted(
-        tenant_id=entry.tenant_id,
-        transaction_id=entry.id,
-        sequence=posted.sequence,
-        template=str(entry.template),
-        invoice_id=entry.invoice_id,
-        cause_event_id=entry.cause_event_id,
-        postings=tuple(
-            PlacedPosting(
-                account=leg.account,
-                amount=Amount(amount_minor=leg.amount_minor, asset=leg.asset),
-                address=leg.address or own_address(leg.account),
-            )
-            for leg in entry.legs
-        ),
-        reverses=entry.reverses,
-        reference=entry.reference,
-        effective_at=entry.effective_at,
-        posted_at=posted.posted_at,
-        previous_hash=posted.previous_hash,
-        hash=posted.hash,
-        payment_id=entry.payment_id,
+    yield TransactionPosted.model_validate(
+        {
+            "tenant_id": entry.tenant_id,
+            "transaction_id": entry.id,
+            "sequence": posted.sequence,
+            "template": str(entry.template),
+            "invoice_id": entry.invoice_id,
+            "cause_event_id": entry.cause_event_id,
+            "postings": [
+                {
+                    "account": leg.account,
+                    "amount": {"amount_minor": leg.amount_minor, "asset": leg.asset},
+                    "address": leg.address or own_address(leg.account),
+                }
+                for leg in entry.legs
+            ],
+            "reverses": entry.reverses,
+            "reference": entry.reference,
+            "effective_at": entry.effective_at,
+            "posted_at": posted.posted_at,
+            "previous_hash": posted.previous_hash,
+            "hash": posted.hash,
+            "payment_id": entry.payment_id,
+        }
     )
     if any(leg.account == ESCROW for leg in entry.legs):
         yield from escrow_facts(posted)

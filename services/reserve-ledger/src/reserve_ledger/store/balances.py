@@ -6,7 +6,8 @@ from uuid import UUID
 from messaging import Tx
 from reserve_ledger.domain.addresses import own_address
 from reserve_ledger.domain.catalogue import Leg
-from reserve_ledger.domain.chain import Account, Balance, Head, Ledger
+from reserve_ledger.domain.chain import Account, Balance, Head, Ledger, Posted
+from reserve_ledger.store.chain import ENTER, entered
 
 TenantKey = tuple[UUID, str, str]
 """Tenant, code or address, and asset."""
@@ -45,10 +46,71 @@ async def open_ledgers(
     return ledgers
 
 
-async def save_ledgers(tx: Tx, ledgers: Sequence[Ledger]) -> None:
-    """Save heads and balances, once each however often the batch touched it.
+async def open_books(
+    tx: Tx, touched: Sequence[tuple[UUID, Leg]], references: Sequence[tuple[UUID, str]]
+) -> tuple[dict[UUID, Ledger], dict[tuple[UUID, str], UUID]]:
+    """Lock the chains of these tenants and open their ledgers; which references were used, by what.
 
-    They are written whole, not added to: the lock on the tenant's head makes them ours alone.
+    `lock_heads` and `open_ledgers` in one round trip: see `open_books` in the schema.
+    """
+    codes = {(tenant, leg.account, leg.asset) for tenant, leg in touched}
+    addresses = {
+        (tenant, leg.address or own_address(leg.account), leg.asset) for tenant, leg in touched
+    }
+    rows = await tx.fetch(
+        "select * from open_books($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        list({tenant for tenant, _ in touched}),
+        *_columns(codes),
+        *_columns(addresses),
+        [tenant for tenant, _ in references],
+        [reference for _, reference in references],
+    )
+    ledgers: dict[UUID, Ledger] = {}
+    used: dict[tuple[UUID, str], UUID] = {}
+    for part, tenant, place, asset, code, debit, credit, held, chain, at, transaction in rows:
+        match part:
+            case "head":
+                ledgers[tenant] = Ledger(Head(tenant, debit, chain, at), {})
+            case "code":
+                ledgers[tenant].balances[place, asset] = Balance(debit, credit)
+            case "address":
+                ledgers[tenant].accounts[place, asset] = Account(debit, credit, code, held)
+            case _:
+                used[tenant, place] = transaction
+    return ledgers, used
+
+
+_SAVE = """
+    , coded as (
+        insert into account_balance (tenant_id, account, asset, debit_minor, credit_minor)
+        select tenant_id, account, asset, debit_minor, credit_minor
+        from unnest($27::uuid[], $28::text[], $29::text[], $30::bigint[], $31::bigint[])
+            as b(tenant_id, account, asset, debit_minor, credit_minor)
+        on conflict (tenant_id, account, asset) do update
+        set debit_minor = excluded.debit_minor, credit_minor = excluded.credit_minor
+    ), addressed as (
+        insert into account
+            (tenant_id, address, asset, code, debit_minor, credit_minor, held_minor)
+        select tenant_id, address, asset, code, debit_minor, credit_minor, held_minor
+        from unnest($32::uuid[], $33::text[], $34::text[], $35::text[], $36::bigint[],
+                    $37::bigint[], $38::bigint[])
+            as a(tenant_id, address, asset, code, debit_minor, credit_minor, held_minor)
+        on conflict (tenant_id, address, asset) do update
+        set debit_minor = excluded.debit_minor, credit_minor = excluded.credit_minor,
+            held_minor = excluded.held_minor
+    )
+    update ledger_head h
+    set sequence = n.sequence, hash = n.hash, posted_at = n.posted_at
+    from unnest($39::uuid[], $40::bigint[], $41::bytea[], $42::timestamptz[])
+        as n(tenant_id, sequence, hash, posted_at)
+    where h.tenant_id = n.tenant_id
+"""
+
+
+async def enter(tx: Tx, posted: Sequence[Posted], ledgers: Sequence[Ledger]) -> None:
+    """Enter transactions, and save heads and balances, once each however often they were touched.
+
+    Balances are written whole, not added to: the lock on the tenant's head makes them ours alone.
     """
     codes = sorted(
         (ledger.head.tenant_id, *key, balance.debit_minor, balance.credit_minor)
@@ -61,31 +123,8 @@ async def save_ledgers(tx: Tx, ledgers: Sequence[Ledger]) -> None:
         for key, a in ledger.accounts.items()
     )
     await tx.execute(
-        """
-        with coded as (
-            insert into account_balance (tenant_id, account, asset, debit_minor, credit_minor)
-            select tenant_id, account, asset, debit_minor, credit_minor
-            from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
-                as b(tenant_id, account, asset, debit_minor, credit_minor)
-            on conflict (tenant_id, account, asset) do update
-            set debit_minor = excluded.debit_minor, credit_minor = excluded.credit_minor
-        ), addressed as (
-            insert into account
-                (tenant_id, address, asset, code, debit_minor, credit_minor, held_minor)
-            select tenant_id, address, asset, code, debit_minor, credit_minor, held_minor
-            from unnest($6::uuid[], $7::text[], $8::text[], $9::text[], $10::bigint[],
-                        $11::bigint[], $12::bigint[])
-                as a(tenant_id, address, asset, code, debit_minor, credit_minor, held_minor)
-            on conflict (tenant_id, address, asset) do update
-            set debit_minor = excluded.debit_minor, credit_minor = excluded.credit_minor,
-                held_minor = excluded.held_minor
-        )
-        update ledger_head h
-        set sequence = n.sequence, hash = n.hash, posted_at = n.posted_at
-        from unnest($13::uuid[], $14::bigint[], $15::bytea[], $16::timestamptz[])
-            as n(tenant_id, sequence, hash, posted_at)
-        where h.tenant_id = n.tenant_id
-        """,
+        ENTER + _SAVE,
+        *entered(posted),
         *_transposed(codes, 5),
         *_transposed(addresses, 7),
         [ledger.head.tenant_id for ledger in ledgers],

@@ -1,6 +1,7 @@
 """Heads of the tenants' chains, and the transactions they are made of."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from messaging import Tx
@@ -44,32 +45,23 @@ async def select_known_causes(tx: Tx, causes: Sequence[tuple[UUID, UUID]]) -> se
     return {row["cause_event_id"] for row in rows}
 
 
-async def insert_transactions(tx: Tx, posted: Sequence[Posted]) -> None:
-    """Enter transactions with all their postings, in the one statement the schema asks for."""
-    lines = [
-        (entry.tenant_id, entry.id, p.sequence, place + 1, leg, p.balances[place], at)
-        for p in posted
-        for entry in (p.entry,)
-        for place, (leg, at) in enumerate(zip(entry.legs, p.address_balances, strict=True))
-    ]
-    await tx.execute(
-        """
-        with entered as (
-            insert into ledger_transaction
-                (tenant_id, id, sequence, template, template_version, cause_event_id, invoice_id,
-                 payment_id, reverses, posted_at, previous_hash, hash, reference, effective_at,
-                 metadata, actor)
-            select tenant_id, id, sequence, template, template_version, cause_event_id, invoice_id,
-                   payment_id, reverses, posted_at, previous_hash, hash, reference, effective_at,
-                   metadata::json, actor
-            from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[],
-                        $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[],
-                        $11::bytea[], $12::bytea[], $13::text[], $14::timestamptz[], $15::text[],
-                        $16::text[])
-                as t(tenant_id, id, sequence, template, template_version, cause_event_id,
-                     invoice_id, payment_id, reverses, posted_at, previous_hash, hash, reference,
-                     effective_at, metadata, actor)
-        )
+ENTER: Final = """
+    with entered as (
+        insert into ledger_transaction
+            (tenant_id, id, sequence, template, template_version, cause_event_id, invoice_id,
+             payment_id, reverses, posted_at, previous_hash, hash, reference, effective_at,
+             metadata, actor)
+        select tenant_id, id, sequence, template, template_version, cause_event_id, invoice_id,
+               payment_id, reverses, posted_at, previous_hash, hash, reference, effective_at,
+               metadata::json, actor
+        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[],
+                    $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[],
+                    $11::bytea[], $12::bytea[], $13::text[], $14::timestamptz[], $15::text[],
+                    $16::text[])
+            as t(tenant_id, id, sequence, template, template_version, cause_event_id,
+                 invoice_id, payment_id, reverses, posted_at, previous_hash, hash, reference,
+                 effective_at, metadata, actor)
+    ), posted as (
         insert into posting
             (tenant_id, transaction_id, sequence, line, account, asset, amount_minor,
              balance_minor, address, address_balance_minor)
@@ -79,31 +71,42 @@ async def insert_transactions(tx: Tx, posted: Sequence[Posted]) -> None:
                     $22::text[], $23::bigint[], $24::bigint[], $25::text[], $26::bigint[])
             as p(tenant_id, transaction_id, sequence, line, account, asset, amount_minor,
                  balance_minor, address, address_balance_minor)
-        """,
-        [p.entry.tenant_id for p in posted],
-        [p.entry.id for p in posted],
-        [p.sequence for p in posted],
-        [p.entry.template.name for p in posted],
-        [p.entry.template.version for p in posted],
-        [p.entry.cause_event_id for p in posted],
-        [p.entry.invoice_id for p in posted],
-        [p.entry.payment_id for p in posted],
-        [p.entry.reverses for p in posted],
+    )
+"""
+"""Enters transactions with all their postings, as the schema asks for it: in one statement."""
+
+
+def entered(posted: Sequence[Posted]) -> list[list[Any]]:
+    """What `ENTER` takes, column by column: of the transactions, then of their postings."""
+    entries = [p.entry for p in posted]
+    legs = [leg for entry in entries for leg in entry.legs]
+    tenants, ids = [e.tenant_id for e in entries], [e.id for e in entries]
+    sequences, sizes = [p.sequence for p in posted], [len(e.legs) for e in entries]
+    return [
+        tenants,
+        ids,
+        sequences,
+        [e.template.name for e in entries],
+        [e.template.version for e in entries],
+        [e.cause_event_id for e in entries],
+        [e.invoice_id for e in entries],
+        [e.payment_id for e in entries],
+        [e.reverses for e in entries],
         [p.posted_at for p in posted],
         [bytes.fromhex(p.previous_hash) for p in posted],
         [bytes.fromhex(p.hash) for p in posted],
-        [p.entry.reference for p in posted],
-        [p.entry.effective_at for p in posted],
-        [p.entry.metadata for p in posted],
-        [p.entry.actor for p in posted],
-        [line[0] for line in lines],
-        [line[1] for line in lines],
-        [line[2] for line in lines],
-        [line[3] for line in lines],
-        [line[4].account for line in lines],
-        [line[4].asset for line in lines],
-        [line[4].amount_minor for line in lines],
-        [line[5] for line in lines],
-        [line[4].address for line in lines],
-        [line[6] for line in lines],
-    )
+        [e.reference for e in entries],
+        [e.effective_at for e in entries],
+        [e.metadata for e in entries],
+        [e.actor for e in entries],
+        [tenant for tenant, size in zip(tenants, sizes, strict=True) for _ in range(size)],
+        [one for one, size in zip(ids, sizes, strict=True) for _ in range(size)],
+        [place for place, size in zip(sequences, sizes, strict=True) for _ in range(size)],
+        [line for size in sizes for line in range(1, size + 1)],
+        [leg.account for leg in legs],
+        [leg.asset for leg in legs],
+        [leg.amount_minor for leg in legs],
+        [balance for p in posted for balance in p.balances],
+        [leg.address for leg in legs],
+        [balance for p in posted for balance in p.address_balances],
+    ]

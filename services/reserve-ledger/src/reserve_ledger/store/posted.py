@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from invoiceos_contracts import PLATFORM
 from messaging import Tx
 from reserve_ledger.domain.catalogue import Leg, Template
 from reserve_ledger.domain.chain import Posted
@@ -29,23 +28,6 @@ TRANSACTION: Final = """
         from posting where tenant_id = t.tenant_id and sequence = t.sequence
     ) p
 """
-
-
-async def select_referenced(
-    tx: Tx, references: Sequence[tuple[UUID, str]]
-) -> dict[tuple[UUID, str], Posted]:
-    """Transactions by tenant and the caller's name for them."""
-    rows = await tx.fetch(
-        TRANSACTION
-        + """
-        join unnest($1::uuid[], $2::text[]) as k(tenant_id, reference)
-            on k.tenant_id = t.tenant_id and k.reference = t.reference
-        where t.reference is not null
-        """,
-        [tenant for tenant, _ in references],
-        [reference for _, reference in references],
-    )
-    return {(row["tenant_id"], row["reference"]): posted_of(row) for row in rows}
 
 
 async def select_named(
@@ -77,17 +59,6 @@ async def select_reversals(
         *columns(keys),
     )
     return {(row["tenant_id"], row["reverses"]): row["id"] for row in rows}
-
-
-async def show_platform(tx: Tx) -> None:
-    """Let this transaction state what is the platform's: the reserve is no tenant's."""
-    await tx.execute(
-        """
-        select set_config('app.tenants', concat_ws(',',
-            nullif(current_setting('app.tenants', true), ''), $1::uuid::text), true)
-        """,
-        PLATFORM,
-    )
 
 
 def posted_of(row: Any) -> Posted:

@@ -6,46 +6,36 @@ from invoiceos_contracts.ledger_v1 import ReserveStated
 from messaging import Tx
 from reserve_ledger.domain.chain import AccountKey, Head
 from reserve_ledger.domain.reserve import Next
+from reserve_ledger.domain.sources import View
+from reserve_ledger.store.sources import view_of
 
 
-async def lock_reserve(tx: Tx) -> Next:
-    """Take the next place in the series of statements, after every other lock of a batch."""
-    row = await tx.fetchrow(
-        """
-        update reserve_head set sequence = sequence + 1
-        returning sequence, encode(hash, 'hex') as hash, clock_timestamp() as stated_at
-        """
-    )
-    return Next(row["sequence"], row["hash"], row["stated_at"])
+async def next_statement(
+    tx: Tx, changes: Mapping[AccountKey, int]
+) -> tuple[Next, dict[AccountKey, int], View]:
+    """Take the next place in the series of statements, after every other lock of a batch.
 
-
-async def add_to_reserve(tx: Tx, changes: Mapping[AccountKey, int]) -> dict[AccountKey, int]:
-    """Add a batch's changes to the platform's totals; all totals as they then are, minor units."""
+    Adds a batch's changes to the platform's totals; all of them as they then are, in minor units,
+    and what else a statement says.
+    """
     ordered = sorted(changes.items())
-    rows = await tx.fetch(
-        """
-        with changed as (
-            insert into reserve_total as r (account, asset, balance_minor)
-            select account, asset, change_minor
-            from unnest($1::text[], $2::text[], $3::bigint[]) as c(account, asset, change_minor)
-            on conflict (account, asset) do update
-            set balance_minor = r.balance_minor + excluded.balance_minor
-            returning account, asset, balance_minor
-        )
-        select account, asset, balance_minor from changed
-        union all
-        select account, asset, balance_minor from reserve_total
-        where (account, asset) not in (select account, asset from changed)
-        """,
+    row = await tx.fetchrow(
+        "select * from next_statement($1, $2, $3)",
         [account for (account, _), _ in ordered],
         [asset for (_, asset), _ in ordered],
         [minor for _, minor in ordered],
     )
-    return {(row["account"], row["asset"]): row["balance_minor"] for row in rows}
+    keys = zip(row["total_accounts"] or (), row["total_assets"] or (), strict=True)
+    totals = dict(zip(keys, row["totals"] or (), strict=True))
+    view = await view_of(tx, row)
+    return Next(row["place"], row["hash_before"], row["stated_at"]), totals, view
 
 
 async def insert_statement(tx: Tx, stated: ReserveStated, heads: Sequence[Head]) -> None:
-    """Keep a statement, and what its head hash was made of."""
+    """Keep a statement, and what its head hash was made of.
+
+    The statement is the platform's, so from here on the transaction shows what is the platform's.
+    """
     await tx.execute(
         """
         with kept as (
@@ -53,8 +43,11 @@ async def insert_statement(tx: Tx, stated: ReserveStated, heads: Sequence[Head])
                 (sequence, positions, covered, heads, ledger_head, previous_hash, signature,
                  key_id, stated_at)
             values ($1, $2::jsonb, $3, $4::jsonb, decode($5, 'hex'), decode($6, 'hex'), $7, $8, $9)
+        ), moved as (
+            update reserve_head set hash = decode($5, 'hex') where sequence = $1
         )
-        update reserve_head set hash = decode($5, 'hex') where sequence = $1
+        select set_config('app.tenants', concat_ws(',',
+            nullif(current_setting('app.tenants', true), ''), $10::uuid::text), true)
         """,
         stated.sequence,
         [position.model_dump(mode="json") for position in stated.positions],
@@ -65,4 +58,5 @@ async def insert_statement(tx: Tx, stated: ReserveStated, heads: Sequence[Head])
         stated.signature,
         stated.key_id,
         stated.stated_at,
+        stated.tenant_id,
     )

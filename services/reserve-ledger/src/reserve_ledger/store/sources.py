@@ -30,6 +30,11 @@ async def select_view(tx: Tx) -> View:
                exists (select from reserve_source) as observed
         """
     )
+    return await view_of(tx, row)
+
+
+async def view_of(tx: Tx, row: Any) -> View:
+    """The view of a row that says what is booked, breached, frozen, and if sources were seen."""
     rows = []
     if row["observed"]:
         rows = await tx.fetch(f"select {_SOURCE} from reserve_source order by kind, asset, source")
