@@ -50,11 +50,11 @@ select (select sum(amount_minor) from reserve_ledger.posting) = 0
    and (select count(*) from reserve_ledger.ledger_transaction) = $1
    and (select sequence from reserve_ledger.ledger_head) = $1
    and not exists (
-       select from reserve_ledger.account a where a.debit_minor - a.credit_minor <> (
-           select coalesce(sum(p.amount_minor), 0) from reserve_ledger.posting p
-           where p.tenant_id = a.tenant_id and p.asset = a.asset and p.account = a.code
-             and coalesce(p.address, 'merchant:available') = a.address)
-       and a.code = '2100')
+       select tenant_id, address::text, asset::text, debit_minor - credit_minor
+       from reserve_ledger.account where code = '2100'
+       except
+       select tenant_id, coalesce(address, 'merchant:available'), asset, sum(amount_minor)
+       from reserve_ledger.posting where account = '2100' group by 1, 2, 3)
 """
 
 

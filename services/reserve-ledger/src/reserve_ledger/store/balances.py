@@ -58,7 +58,11 @@ async def open_books(
         (tenant, leg.address or own_address(leg.account), leg.asset) for tenant, leg in touched
     }
     rows = await tx.fetch(
-        "select * from open_books($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        """
+        select part, tenant, place, asset_code, code_of, debit, credit, held, chain, moment,
+               transaction
+        from open_books($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
         list({tenant for tenant, _ in touched}),
         *_columns(codes),
         *_columns(addresses),

@@ -20,7 +20,11 @@ async def next_statement(
     """
     ordered = sorted(changes.items())
     row = await tx.fetchrow(
-        "select * from next_statement($1, $2, $3)",
+        """
+        select place, hash_before, stated_at, total_accounts, total_assets, totals, booked,
+               breaches, frozen, observed
+        from next_statement($1, $2, $3)
+        """,
         [account for (account, _), _ in ordered],
         [asset for (_, asset), _ in ordered],
         [minor for _, minor in ordered],
