@@ -42,8 +42,10 @@ from provider_orchestrator.commands.save_approval_policies import (
     save_policies,
 )
 from provider_orchestrator.domain.approvals import ApprovalPolicy
-from provider_orchestrator.domain.destinations import flaw_of, hash_of
+from provider_orchestrator.domain.destinations import ALSO_CALLED, FORMS, flaw_of, hash_of
 from provider_orchestrator.domain.disbursements import Disbursement
+from provider_orchestrator.providers.circle.capabilities import RAIL as CIRCLE
+from provider_orchestrator.providers.paypal.capabilities import RAIL as PAYPAL
 from provider_orchestrator.store.approvals import PayoutBatch
 from provider_orchestrator.store.disbursements import disbursement_of
 from provider_orchestrator.workers import disbursing
@@ -264,6 +266,8 @@ def test_the_highest_band_that_is_reached_counts_and_batches_are_judged_whole() 
         ("tempo", {"address": "0x" + "00" * 20}, False),
         ("tempo", {"email": "a@b.example"}, False),
         ("paypal", {"email": "a@b.example"}, True),
+        ("wallet", {"email": "a@b.example"}, True),
+        ("wallet", {"address": "0x" + "ab" * 20}, False),
         ("paypal", {"email": "a b@c"}, False),
         ("paypal", {"email": "a@b.example", "iban": "x"}, False),
         ("pigeon", {"address": "roof"}, False),
@@ -273,6 +277,12 @@ def test_destinations_are_checked_by_rail(
     rail: str, destination: dict[str, str], right: bool
 ) -> None:
     assert (flaw_of(rail, destination) is None) is right
+
+
+def test_each_rail_that_pays_out_has_a_form_for_where_to() -> None:
+    """PayPal's was called paypal, and its rail wallet: no payout could ever reach it."""
+    assert {"tempo", CIRCLE, PAYPAL} <= FORMS.keys()
+    assert ALSO_CALLED["paypal"] == PAYPAL
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.integers(1, 9)), min_size=1, max_size=4))

@@ -17,6 +17,8 @@ from chassis.application import build
 from invoiceos_local import tempo_facts as facts
 from messaging import Database, Processor, Subscriptions, TimerLoop, Writer
 from provider_orchestrator.app import service
+from provider_orchestrator.commands.claim_disbursements import Claimed
+from provider_orchestrator.commands.record_disbursements import Heard
 from provider_orchestrator.domain.adapters import Adapter, Answer, Order
 from provider_orchestrator.domain.routing import Capabilities, Operation
 from provider_orchestrator.providers.circle.adapter import Circle
@@ -26,6 +28,8 @@ from provider_orchestrator.providers.paypal.settings import PayPalSettings
 from provider_orchestrator.providers.stripe.adapter import Stripe
 from provider_orchestrator.providers.stripe.settings import StripeSettings
 from provider_orchestrator.settings import OrchestratorSettings
+from provider_orchestrator.workers.disbursing import disbursing
+from provider_orchestrator.workers.executor import Executor
 from provider_orchestrator.workers.payments import Collector
 from testkit.databases import ServiceDatabase
 from testkit.service import ServiceUnderTest
@@ -39,12 +43,13 @@ RAILS = (
     ("circle", "usdc", ("stablecoin", "any"), 50_000),
 )
 """Provider, rail, methods and price: of the same method, one may stand in for another."""
+PAYS_OUT = {"paypal": (Operation.PAYOUT,), "circle": (Operation.PAYOUT,)}
 CAN = tuple(
     Capabilities(
         provider=name,
         rail=rail,
         assets=frozenset({"USD"}),
-        operations=frozenset({Operation.COLLECT, Operation.REFUND}),
+        operations=frozenset({Operation.COLLECT, Operation.REFUND, *PAYS_OUT.get(name, ())}),
         methods=frozenset(methods),
         fee_ppm=fee_ppm,
     )
@@ -78,16 +83,18 @@ class Core:
     unit: ServiceUnderTest
     adapters: Mapping[str, Adapter]
     replicas: Sequence[Collector]
+    disbursers: Sequence[Executor[Claimed, Heard]]
     chance: Random
     deaths: int = 0
 
     async def work(self) -> None:
         """Until nothing is due; now and then somebody dies in the middle of it."""
         while True:
-            tasks = [asyncio.create_task(one.step()) for one in self.replicas]
-            if self.chance.random() < 0.03:
+            workers = [*self.replicas, *self.disbursers]
+            tasks = [asyncio.create_task(one.step()) for one in workers]
+            if self.chance.random() < 0.05:
                 await asyncio.sleep(self.chance.uniform(0, 0.3))
-                self.deaths += tasks[0].cancel()
+                self.deaths += self.chance.choice(tasks).cancel()
             done = await asyncio.gather(*tasks, return_exceptions=True)
             for one in done:
                 if isinstance(one, Exception):
@@ -132,9 +139,11 @@ async def core(
         replicas = [Collector(unit.worker, known, can) for _ in range(3)]
         for one in replicas:
             one.executor._at_once = 100
+        work = disbursing(known, can)
+        disbursers = [Executor(unit.worker, work, at_once=100) for _ in range(2)]
         transport = await stack.enter_async_context(_api(unit, session, known))
         stand.listen_with(transport)
-        yield Core(unit, known, replicas, chance)
+        yield Core(unit, known, replicas, disbursers, chance)
 
 
 @asynccontextmanager

@@ -32,6 +32,16 @@ _TRIED = """
     select string_agg(concat_ws(' ', provider, kind, number, state, status, outcome, cause), '; '
         order by created_at) from payment_attempt where tenant_id = $1 and intent_id = $2
 """
+_GONE = """
+    select d.id, d.key, d.kind, d.state, d.amount_minor, d.cause, p.attempt_id,
+        a.key as attempt_key, d.state = 'unknown'
+            and d.unknown_since <= $2::timestamptz - interval '24 hours' as queued
+    from disbursement as d
+    left join payment as p on p.tenant_id = d.tenant_id and p.id = d.payment_id
+    left join payment_attempt as a on a.tenant_id = p.tenant_id and a.id = p.attempt_id
+    where d.tenant_id = $1
+"""
+GONE_ENDS = ("succeeded", "failed", "canceled")
 ENDS = ("succeeded", "partially_captured", "conflicted", "failed", "voided", "canceled", "expired")
 
 
@@ -48,15 +58,22 @@ class Verdict:
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     webhooks: int = 0
     attempts: Counter[int] = field(default_factory=Counter)
+    gone: Counter[str] = field(default_factory=Counter)
+    """Refunds and payouts by how they ended."""
+    mischief: Counter[str] = field(default_factory=Counter)
+    sent_back: int = 0
+    """Attempts whose refund was done, and undone by the payer's bank days later."""
     breaches: list[str] = field(default_factory=list)
 
     def add(self, other: "Verdict") -> None:
         """Put another world to it."""
-        for name in ("payments", "captured", "late", "queued", "deaths"):
+        for name in ("payments", "captured", "late", "queued", "deaths", "sent_back"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.states += other.states
         self.met += other.met
         self.attempts += other.attempts
+        self.gone += other.gone
+        self.mischief += other.mischief
         self.breaches += other.breaches
 
 
@@ -71,7 +88,10 @@ async def judged(core: Core, stand: Stand, tenant_id: UUID) -> Verdict:
         states=Counter(one["state"] for one in intents),
         met=stand.met,
         deaths=core.deaths,
+        mischief=stand.mischief,
     )
+    if stand.mischief["believed"]:
+        found.breaches.append(f"forged: {stand.mischief['believed']} webhooks were believed")
     for one in intents:
         if one["state"] not in ENDS and not one["queued"]:
             tried = await worker.fetchval(_TRIED, tenant_id, one["id"])
@@ -82,7 +102,82 @@ async def judged(core: Core, stand: Stand, tenant_id: UUID) -> Verdict:
     found.captured = sum(fact["kind"] == "captured" for fact in facts)
     collects = Counter(row["invoice_id"] for row in rows if row["kind"] == "collect")
     found.attempts = Counter(collects.values())
+    gone = await worker.fetch(_GONE, tenant_id, stand.now())
+    found.gone = Counter(f"{row['kind']}s {row['state']}" for row in gone)
+    found.queued += sum(row["queued"] for row in gone)
+    found.breaches += _unended(gone) + _wrong_payouts(facts, gone)
+    refunds, found.sent_back = _wrong_refunds(facts, gone)
+    found.breaches += refunds
     return found
+
+
+def _unended(gone: list[Any]) -> list[str]:
+    return [
+        f"unresolved: {row['kind']} {row['id']} is {row['state']} ({row['cause']})"
+        for row in gone
+        if row["state"] not in GONE_ENDS and not row["queued"]
+    ]
+
+
+def _wrong_refunds(facts: list[dict[str, Any]], gone: list[Any]) -> tuple[list[str], int]:
+    """What providers gave back of each payment against what we say was given back of it.
+
+    Where a bank sends a refund back after it was done, the provider's sum falls below ours again.
+    """
+    told, returned, times = _told(facts, "refunded"), _told(facts, "returned"), Counter[str]()
+    times.update(fact["reference"] for fact in facts if fact["kind"] == "refunded")
+    attempts: dict[tuple[str, str], list[Any]] = {}
+    for row in gone:
+        if row["kind"] == "refund":
+            names = (str(row["attempt_id"]), str(row["attempt_key"]))
+            attempts.setdefault(names, []).append(row)
+    breaches, sent_back = [], 0
+    for names, rows in attempts.items():
+        sure = sum(row["amount_minor"] for row in rows if row["state"] == "succeeded")
+        doubt = sum(row["amount_minor"] for row in rows if row["queued"])
+        gross = sum(told[name] for name in names)
+        net = gross - sum(returned[name] for name in names)
+        sent_back += net < sure <= gross
+        if net > sure + doubt:
+            done = sum(row["state"] == "succeeded" or row["queued"] for row in rows)
+            how = "double" if sum(times[name] for name in names) > done else "lost"
+            breaches.append(f"{how} refund: of attempt {names[0]} {net}, and we say {sure}")
+        elif gross < sure:
+            breaches.append(f"phantom refund: of attempt {names[0]} {gross}, and we say {sure}")
+    known = {name for names in attempts for name in names}
+    strays = {fact["reference"] for fact in facts if fact["kind"] == "refunded"} - known
+    return [*breaches, *(f"double refund: of nobody's {name}" for name in strays)], sent_back
+
+
+def _wrong_payouts(facts: list[dict[str, Any]], gone: list[Any]) -> list[str]:
+    """Each payout as its receiver saw it against what we say of it."""
+    paid, moved, back = (_told(facts, kind) for kind in ("paid_out", "transferred", "returned"))
+    counted = summary(facts)
+    breaches = [
+        f"double payout: {name}" for name in counted["double_payouts"] + counted["double_transfers"]
+    ]
+    for row in gone:
+        if row["kind"] != "payout":
+            continue
+        names = (str(row["id"]), str(row["key"]))
+        really = sum(paid[name] + moved[name] - back[name] for name in names)
+        ours = row["amount_minor"] if row["state"] == "succeeded" else 0
+        if really > row["amount_minor"]:
+            breaches.append(f"double payout: {row['id']} was paid {really}")
+        elif really > ours and not row["queued"]:
+            breaches.append(f"lost payout: {row['id']} is {row['state']}, and was paid {really}")
+        elif really < ours:
+            breaches.append(f"phantom payout: {row['id']} was paid {really}")
+    return breaches
+
+
+def _told(facts: list[dict[str, Any]], kind: str) -> Counter[str]:
+    """What happened by reference, in minor units."""
+    sums: Counter[str] = Counter()
+    for fact in facts:
+        if fact["kind"] == kind:
+            sums[fact["reference"]] += fact["amount_minor"]
+    return sums
 
 
 def _sums(facts: list[dict[str, Any]]) -> Counter[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from tests.provider_proof.core import Core, chunks
+from tests.provider_proof.returns import Returns
 from tests.provider_proof.stand import Stand
 
 from invoiceos_contracts import Amount
@@ -81,8 +82,13 @@ class People:
     fates: dict[UUID, str] = field(default_factory=dict)
     late: dict[UUID, tuple[str, int]] = field(default_factory=dict)
     """Addresses that a payer pays to after the end."""
+    returns: Returns = field(init=False)
     intents: int = 0
     tried_again: set[UUID] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Whoever sells may give back and send out."""
+        self.returns = Returns(self.core, self.tenant_id)
 
     async def begin(self, count: int) -> None:
         """So many invoices, and somebody who wants to pay each."""

@@ -78,6 +78,7 @@ async def _world(people: People, count: int, jumps_s: Sequence[int]) -> Verdict:
     stand, found = people.stand, people.core
     stand.use_plan(people.chance)
     await people.begin(count)
+    await people.returns.pay_out(count // 10)
     for jump in jumps_s:
         await _passes(people, jump, begins=jump < 26 * 3600)
     late = people.pay_late()
@@ -95,7 +96,8 @@ async def _world(people: People, count: int, jumps_s: Sequence[int]) -> Verdict:
 async def _passes(people: People, seconds: int, *, begins: bool) -> None:
     """Everything that is due, what people do then, and time."""
     await people.core.work()
-    if await people.act(begins=begins):
+    acted = await people.act(begins=begins)
+    if await people.returns.act() or acted:
         await people.core.work()
     await people.stand.pass_time(seconds)
     await people.core.fire_timers()
@@ -114,11 +116,17 @@ def report(found: Verdict, seconds: float) -> str:
         f" ({100 * ambiguous / asked:.1f} % with an ambiguous end), {found.webhooks:,} webhooks"
         f" kept, {found.deaths} deaths, {found.late} paid late; {seconds:.0f} s"
     )
+    gone = ", ".join(f"{n:,} {s}" for s, n in sorted(found.gone.items()))
     lines = [
         first,
         f"ended: {', '.join(f'{n:,} {s}' for s, n in found.states.most_common())}",
         f"attempts of an invoice: {dict(sorted(found.attempts.items()))}",
         f"queued for a person: {found.queued}",
+        (
+            f"webhooks: {found.mischief['forged']:,} forged, of which {found.mischief['believed']}"
+            f" believed; {found.mischief['replayed']:,} replayed"
+        ),
+        f"money that left: {gone}; refunds that a bank sent back later: {found.sent_back}",
         "",
         f"| operation | asked | {' | '.join(faults)} |",
         f"|---|---|{'---|' * len(faults)}",
@@ -127,7 +135,15 @@ def report(found: Verdict, seconds: float) -> str:
         each = [found.met[name, kind] for kind in faults]
         whole = sum(each) + found.met[name, ""]
         lines.append(f"| {name} | {whole:,} | {' | '.join(f'{one:,}' for one in each)} |")
-    kinds = ("double capture", "lost capture", "phantom capture", "capture of nobody", "unresolved")
+    kinds = (
+        *("double capture", "lost capture", "phantom capture", "capture of nobody"),
+        *(
+            f"{how} {what}"
+            for what in ("refund", "payout")
+            for how in ("double", "lost", "phantom")
+        ),
+        "unresolved",
+    )
     counts = {kind: sum(one.startswith(kind) for one in found.breaches) for kind in kinds}
     return "\n".join([*lines, "", *(f"{kind}: {count}" for kind, count in counts.items())])
 

@@ -28,6 +28,7 @@ AMBIGUOUS = ("unavailable", "error_after", "hang", "response_lost")
 """What the caller cannot tell from something that happened."""
 TIMEOUT_S = 2.0
 HANG_MS = 3000
+FORGED, REPLAYED, HEARD_MAX = 0.03, 0.05, 500
 HANGS_MAX = 0.04
 """Hangs and what is given up for them are the one thing here that takes real time."""
 _CRASHED = 0.2
@@ -70,6 +71,9 @@ class Stand:
         own.stop()
         self.world = World(Store(":memory:"), discover(), seed=seed, public_url=self.url, clock=own)
         self.met: Counter[tuple[str, str]] = Counter()
+        self.mischief: Counter[str] = Counter()
+        """Webhooks that were forged, that were believed all the same, and that were replayed."""
+        self.seed = seed
         self._under_way = 0
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
@@ -154,13 +158,38 @@ class Stand:
 
 
 class _InTime(httpx.AsyncBaseTransport):
+    """Delivers; somebody who listens sends what he heard again, bent or hours later."""
+
     def __init__(self, stand: Stand, inner: httpx.AsyncBaseTransport) -> None:
         self._stand = stand
         self._inner = inner
+        self._chance = Random(stand.seed)
+        self._heard: list[httpx.Request] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._stand.sync()
+        draw = self._chance.random()
+        if draw < FORGED:
+            await self._forge(request)
+        elif draw < FORGED + REPLAYED and self._heard:
+            again = self._heard[self._chance.randrange(len(self._heard))]
+            await self._inner.handle_async_request(_copy(again, again.content))
+            self._stand.mischief["replayed"] += 1
+        if len(self._heard) < HEARD_MAX:
+            await request.aread()
+            self._heard.append(request)
         return await self._inner.handle_async_request(request)
+
+    async def _forge(self, request: httpx.Request) -> None:
+        body = (await request.aread()).replace(b'"', b"'", 2)
+        answer = await self._inner.handle_async_request(_copy(request, body))
+        self._stand.mischief["forged"] += 1
+        self._stand.mischief["believed"] += answer.is_success
+
+
+def _copy(request: httpx.Request, body: bytes) -> httpx.Request:
+    kept = [(k, v) for k, v in request.headers.raw if k.lower() != b"content-length"]
+    return httpx.Request(request.method, request.url, headers=kept, content=body)
 
 
 def _faults(chance: Random) -> dict[str, Any]:

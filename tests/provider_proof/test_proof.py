@@ -32,6 +32,8 @@ async def test_no_fault_charges_twice_or_loses_money(place: ServiceDatabase) -> 
     assert found.breaches == [], report(found, 0)
     assert found.payments >= 60
     assert found.captured > 30
+    assert found.gone["refunds succeeded"] > 5
+    assert found.gone["payouts succeeded"] > 0
     ambiguous = sum(found.met[one] for one in found.met if one[1] in stand.AMBIGUOUS)
     assert ambiguous > 30
     assert len(told) == 1

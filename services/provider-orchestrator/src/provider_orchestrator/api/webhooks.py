@@ -22,8 +22,8 @@ _KEPT_HEADERS_MAX = 100
 _WAIT = aiohttp.ClientTimeout(total=5)
 
 
-def known_adapters(request: Request) -> dict[str, Adapter]:
-    """The adapters of this process, made once."""
+async def known_adapters(request: Request) -> dict[str, Adapter]:
+    """The adapters of this process, made once. Async, or each webhook would wait for a thread."""
     state: Any = request.app.state
     if not hasattr(state, "adapters"):
         state.adapters = adapters(state.runtime.http)

@@ -10,6 +10,7 @@ from messaging import Tx
 from provider_orchestrator.commands.end_disbursements import save_ended
 from provider_orchestrator.commands.route_payments import RouteRequest, route_payments
 from provider_orchestrator.domain.adapters import Order
+from provider_orchestrator.domain.destinations import ALSO_CALLED
 from provider_orchestrator.domain.disbursements import (
     Disbursement,
     State,
@@ -112,7 +113,7 @@ def _route(one: Disbursement, catalogue: Sequence[Capabilities]) -> RouteRequest
         routable=Routable(
             operation=Operation.PAYOUT, amount_minor=one.amount_minor, asset=one.asset
         ),
-        catalogue=[can for can in catalogue if can.rail == one.rail],
+        catalogue=[can for can in catalogue if can.rail == ALSO_CALLED.get(one.rail, one.rail)],
         chance=random.randrange(CHANCE_MAX),  # noqa: S311 - money that goes out is not gambled with
         actor=ACTOR,
     )

@@ -44,11 +44,14 @@ FORMS: Mapping[str, Form] = {
     "tempo": _ON_CHAIN,
     "evm-create2": _ON_CHAIN,
     "usdc": Form({"address": _is_address, "chain": _is_name}, {}),
+    "wallet": Form({"email": _is_email}, {}),
     "paypal": Form({"email": _is_email}, {}),
     "card": Form({"account": _is_name}, {}),
     "bank": Form({"account": _is_name}, {}),
 }
 """By the name of the rail."""
+ALSO_CALLED: Mapping[str, str] = {"paypal": "wallet"}
+"""Names that callers may use, and what the provider's rail is called."""
 
 
 def flaw_of(rail: str, destination: Mapping[str, str]) -> str | None:

@@ -198,7 +198,10 @@ def candidates_of(
 ) -> tuple[Candidate, ...]:
     """Every provider there is, as it stands now for this asset."""
     return tuple(
-        Candidate(can=can, standing=_standing(Key(can.provider, can.rail, asset), known, now))
+        # Both are ours and right already, and this is done for each payment: nothing is checked.
+        Candidate.model_construct(
+            can=can, standing=_standing(Key(can.provider, can.rail, asset), known, now)
+        )
         for can in catalogue
     )
 
