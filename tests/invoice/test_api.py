@@ -11,7 +11,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from invoice.commands.tell_links import tell_links
+from invoice.settings import link_key, link_of
 from invoiceos_contracts import PLATFORM, decode, encode
+from invoiceos_contracts.invoice_v1 import InvoiceLinkTold
 from invoiceos_contracts.provider_v1 import ProviderHealthChanged, ProviderMethodsDeclared
 from testkit.service import ServiceUnderTest, record_of
 
@@ -745,3 +748,26 @@ async def test_a_void_and_a_booking_at_once_never_lose_the_money(
     else:
         assert_problem(answer, 409, "invoice_has_money")
         assert await shop.axes(key) == ("open", "paid", "on_time")
+
+
+async def test_links_of_open_invoices_are_told_once_and_where_it_died_it_goes_on(
+    unit: ServiceUnderTest, shop: Any, client_of: Client
+) -> None:
+    made = [await opened(unit, shop, client_of(shop.tenant)) for _ in range(3)]
+    draft = await drafted(client_of(shop.tenant))
+    with pytest.raises(RuntimeError):
+        async with unit.worker.transaction() as tx:
+            await tell_links(tx, 2, link_key(), link_of)
+            raise RuntimeError
+    while True:
+        async with unit.worker.transaction() as tx:
+            if not await tell_links(tx, 2, link_key(), link_of):
+                break
+    async with unit.worker.transaction() as tx:
+        assert await tell_links(tx, 2, link_key(), link_of) == 0
+    told = {one.invoice_id: one.payment_link for one in await unit.facts(InvoiceLinkTold)}
+    ours = {decode("inv", one["id"]): one["payment_link"] for one in made}
+    assert ours.items() <= told.items()
+    assert decode("inv", draft["id"]) not in told
+    assert len(told) == len(await unit.facts(InvoiceLinkTold))
+    await unit.worker.pool.execute("update link_telling set done = false")

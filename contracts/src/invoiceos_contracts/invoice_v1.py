@@ -154,6 +154,15 @@ class InvoiceIssued(InvoiceEvent):
     lines: tuple[LineSummary, ...]
 
 
+class InvoiceLinkTold(InvoiceEvent):
+    """The payment link of an open invoice, told again for whoever did not keep it at issue."""
+
+    TYPE: ClassVar[str] = "invoiceos.invoice.link_told.v1"
+
+    wallet_id: WalletId
+    payment_link: str
+
+
 class InvoiceIssueFailed(InvoiceEvent):
     """No rail could serve the invoice; it can be issued again."""
 

@@ -1,4 +1,4 @@
--- Whose circuit is open: what such a provider takes is not offered to payers. It belongs to no tenant.
+-- Whose circuit is open: what such a provider takes is not offered to payers; and links told once. Neither belongs to a tenant.
 create table pay_circuit (
     provider text not null,
     rail text not null,
@@ -11,4 +11,17 @@ create table pay_circuit (
 do $$ begin
     execute format('grant select, insert, update on pay_circuit to %I', current_schema() || '_worker');
     execute format('grant select on pay_circuit to %I', current_schema() || '_api');
+end $$;
+
+-- Links of invoices that were issued before others kept them are told once: how far that has come. It belongs to no tenant.
+create table link_telling (
+    singleton boolean primary key default true check (singleton),
+    tenant_id uuid not null,
+    invoice_id uuid not null,
+    done boolean not null default false
+);
+insert into link_telling (tenant_id, invoice_id)
+values ('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000');
+do $$ begin
+    execute format('grant select, update on link_telling to %I', current_schema() || '_worker');
 end $$;

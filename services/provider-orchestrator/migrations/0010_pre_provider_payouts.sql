@@ -1,4 +1,4 @@
--- What providers pay out to our bank: each payout once, and the part of it that is each tenant's (ADR 0034).
+-- What providers pay out to our bank, each payout once with the part that is each tenant's; and money that comes again (ADR 0034).
 
 -- When each provider is asked for its payouts next; belongs to no tenant.
 create table provider_payout_listing (
@@ -57,3 +57,11 @@ create trigger provider_payout_moves before update on provider_payout
 do $$ begin
     execute format('grant select, insert, update on provider_payout_listing, provider_payout to %I', current_schema() || '_worker');
 end $$;
+
+-- To an address of a provider money may come again after the payment has ended: each time is a payment of its own.
+
+-- What the attempt had captured before: the same money becomes a payment once, whoever hears of it again.
+alter table payment add column captured_from_minor bigint not null default 0 check (captured_from_minor >= 0);
+create unique index payment_collected_each on payment (tenant_id, attempt_id, invoice_id, captured_from_minor)
+    where attempt_id is not null;
+drop index payment_collected;

@@ -12,7 +12,13 @@ from orchestrator_kit import settings_for
 
 from chassis.settings import Environment, load
 from invoiceos_contracts import Amount
-from invoiceos_contracts.invoice_v1 import InvoiceExpired, InvoiceIssued, InvoicePartiallyPaid
+from invoiceos_contracts.invoice_v1 import (
+    InvoiceExpired,
+    InvoiceIssued,
+    InvoiceLinkTold,
+    InvoiceOverdue,
+    InvoicePartiallyPaid,
+)
 from invoiceos_contracts.payment_v1 import PaymentCanceled, PaymentCreated, PaymentSucceeded
 from invoiceos_contracts.provider_v1 import ProviderMethodsDeclared
 from invoiceos_contracts.samples import sample
@@ -146,3 +152,19 @@ async def test_what_can_be_paid_with_is_said_once_and_again_when_it_changes(
     await prepare(runtime)
     last = (await shop.unit.facts(ProviderMethodsDeclared))[len(said) :]
     assert [(one.provider, one.methods) for one in last] == [("stripe", ())]
+
+
+async def test_the_link_of_an_old_invoice_works_once_it_was_told(shop: Shop) -> None:
+    invoice, token = await shop.issued()
+    await shop.unit.worker.pool.execute("update payable_invoice set link_hash = null")
+    answer = await shop.http.post(f"/pay/with/{token}", data={"method": "card"})
+    assert answer.headers["location"].endswith("news=payment_link_not_found")
+    await shop.unit.receives(later(invoice, InvoiceLinkTold))
+    assert (await shop.press(token, "card")).startswith(shop.sandbox.url)
+
+
+async def test_an_overdue_invoice_is_known_to_be(shop: Shop) -> None:
+    invoice, _ = await shop.issued()
+    await shop.unit.receives(later(invoice, InvoiceOverdue, timeliness="overdue"))
+    known = await shop.unit.worker.fetchval("select overdue from payable_invoice")
+    assert known is True

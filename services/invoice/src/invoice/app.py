@@ -6,6 +6,7 @@ from invoice.commands.settle_invoices import DUE, EXPIRY, pass_due_dates, pass_e
 from invoice.queries import TRACED
 from invoice.settings import InvoiceSettings, link_key, sealer
 from invoice.subscribers import SUBSCRIPTIONS
+from invoice.workers import tell_old_links
 
 
 async def _check_keys(runtime: Runtime) -> None:
@@ -22,5 +23,6 @@ service = Service(
     subscriptions=SUBSCRIPTIONS,
     timers={DUE: pass_due_dates, EXPIRY: pass_expiries},
     prepare=_check_keys,
+    workers=[tell_old_links],
     traced=TRACED,
 )

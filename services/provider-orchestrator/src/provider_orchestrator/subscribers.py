@@ -9,6 +9,8 @@ from invoiceos_contracts.invoice_v1 import (
     InvoiceExpired,
     InvoiceIssued,
     InvoiceLatePayment,
+    InvoiceLinkTold,
+    InvoiceOverdue,
     InvoiceOverpaid,
     InvoicePaid,
     InvoicePartiallyPaid,
@@ -50,6 +52,8 @@ async def on_wallet_destroying(tx: Tx, events: Batch[EphemeralWalletDestroying])
     InvoicePaymentReversed,
     InvoiceLatePayment,
     InvoiceExpired,
+    InvoiceOverdue,
+    InvoiceLinkTold,
 )
 async def on_invoice(tx: Tx, events: Batch[InvoiceEvent]) -> None:
     await follow_invoices(tx, events)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from invoiceos_contracts.base import TimelinessStatus
-from invoiceos_contracts.invoice_v1 import InvoiceEvent, InvoiceIssued
+from invoiceos_contracts.invoice_v1 import InvoiceEvent, InvoiceIssued, InvoiceLinkTold
 from messaging import Received, Tx
 from provider_orchestrator.domain.links import link_in
 from provider_orchestrator.store.invoices import Payable, save_payables
@@ -16,8 +16,9 @@ async def follow_invoices(tx: Tx, events: Sequence[Received[InvoiceEvent]]) -> N
         fact = event.fact
         key = (fact.tenant_id, fact.invoice_id)
         issued = fact if isinstance(fact, InvoiceIssued) else None
-        wallet = issued.wallet_id if issued else None
-        link = link_in(issued.payment_link) if issued else None
+        named = fact if isinstance(fact, InvoiceIssued | InvoiceLinkTold) else None
+        wallet = named.wallet_id if named else None
+        link = link_in(named.payment_link) if named else None
         before = last.get(key)
         last[key] = Payable(
             tenant_id=fact.tenant_id,

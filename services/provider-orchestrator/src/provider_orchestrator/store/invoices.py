@@ -79,7 +79,8 @@ async def save_payables(tx: Tx, payables: Sequence[Payable]) -> None:
         f"""
         update payable_invoice as p
         set document = n.document, due_minor = n.due_minor, version = n.version,
-            expired = n.expired, received_micros = n.received_micros, overdue = n.overdue
+            expired = n.expired, received_micros = n.received_micros, overdue = n.overdue,
+            link_hash = coalesce(p.link_hash, n.link_hash)
         from {_GIVEN}
         where p.tenant_id = n.tenant_id and p.invoice_id = n.invoice_id and p.version < n.version
         """,
