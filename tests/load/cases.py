@@ -57,6 +57,7 @@ CASES = {
         _case("flow", PLATFORM, 120, "How long from a request, or a payment, to its last effect?"),
         _case("flows", PLATFORM, 120, "How many invoices are issued and paid, sustained?"),
         _case("flows-booked", PLATFORM, 90, "How many payments are booked and announced?"),
+        _case("bulk", PLATFORM, 400, "How many wallets does one order in bulk make a second?"),
         _case("memory", PLATFORM, 60, "How much memory does each service take?"),
     )
 }

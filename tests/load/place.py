@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.load.measure import listener_on, pss_mib, tree
 
-from invoiceos_local.resolver import Choices, Infrastructure, Need, infrastructure
+from invoiceos_local.resolver import EVERYTHING, Choices, Infrastructure, Need, infrastructure
 from invoiceos_local.stack import Plan, Stack, running_stack
 from invoiceos_local.state import State, data_folder, read_supervisor
 
@@ -24,8 +24,9 @@ UNLIMITED = {"INVOICEOS_RATE_LIMIT_PER_SECOND": "0"}
 
 
 def plan() -> Plan:
-    """The stack of the benchmarks: the usual one, on infrastructure of its own."""
-    return Plan(choices=Choices(own=True), overrides={"gateway": UNLIMITED})
+    """The stack of the benchmarks: as usual, without the second chain, and its own."""
+    needs = EVERYTHING - {"evm"}
+    return Plan(needs=needs, choices=Choices(own=True), overrides={"gateway": UNLIMITED})
 
 
 @dataclass(slots=True)
