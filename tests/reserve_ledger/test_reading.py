@@ -4,16 +4,20 @@ import asyncio
 import csv
 import io
 import json
+import zipfile
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
 import pytest
+from lxml import etree
 from tests.reserve_ledger.desks import ESCROW, MINE, NET, SHOP, TEN, Desk, moving
 
 from audit.ledger_log import OWN_ADDRESSES, BadLog, export_lines, import_lines
 from audit.ledger_verifier import verify
 from messaging import Tx
 from reserve_ledger.domain.chart import CHART
+from reserve_ledger.queries import exports
 from testkit.service import ServiceUnderTest
 
 
@@ -81,6 +85,66 @@ async def test_a_statement_is_the_same_as_a_file_and_begins_no_formula(
     assert {row["address"] for row in rows} == {MINE, SHOP}
     wrong = await desk.call("GET", "accounts/9999/statement.csv?asset=PATHUSD", scope="ledger:read")
     assert wrong.json()["code"] == "account_not_found"
+
+
+def cells_of(data: bytes) -> list[list[list[str]]]:
+    """Every sheet's rows as text, read from the XML as whoever opens the file reads it."""
+    name = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+    sheets = []
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        assert not any("sharedStrings" in part for part in book.namelist())
+        for part in sorted(p for p in book.namelist() if p.startswith("xl/worksheets/sheet")):
+            tree = etree.fromstring(book.read(part))
+            assert not tree.findall(f".//{name}f"), "nothing is a formula"
+            sheets.append(
+                [["".join(cell.itertext()) for cell in row] for row in tree.iter(f"{name}row")]
+            )
+    return sheets
+
+
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        ("accounts/2100/statement.{}?asset=PATHUSD", exports.STATEMENT),
+        ("transactions.{}", exports.TRANSACTIONS),
+        ("balances.{}", exports.BALANCES),
+    ],
+)
+async def test_a_workbook_has_the_rows_of_the_csv_and_no_formula(
+    ledger: ServiceUnderTest,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    head: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(exports, "ROWS_AT_ONCE", 3)
+    for number in range(4):
+        await desk.post("transactions", moving(f"=cmd/{number}", 5 + number))
+    text = await desk.call("GET", path.format("csv"), scope="ledger:read")
+    book = await desk.call("GET", path.format("xlsx"), scope="ledger:read")
+    assert book.headers["content-disposition"].endswith('.xlsx"')
+    rows = list(csv.reader(io.StringIO(text.text)))
+    assert tuple(rows[0]) == head
+    assert len(rows) > 4
+    (sheet,) = cells_of(book.content)
+    assert sheet == [[cell.removeprefix("'") for cell in row] for row in rows]
+    stranger = await desk.call("GET", path.format("xlsx"), scope="ledger:write")
+    assert stranger.status_code == 403
+
+
+async def test_a_workbook_is_exact_beyond_what_a_sheet_can_count_and_goes_on_in_a_next_sheet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exports, "SHEET_ROWS_MAX", 2)
+    numbers = [2**53, 2**53 + 1, -(10**18), 7, 0]
+
+    async def pages() -> AsyncIterator[list[list[object]]]:
+        yield [[number] for number in numbers]
+
+    data = b"".join([part async for part in exports.as_xlsx(["amount_minor"], pages())])
+    sheets = cells_of(data)
+    assert [row[0] for sheet in sheets for row in sheet[1:]] == [str(number) for number in numbers]
+    assert [len(sheet) for sheet in sheets] == [3, 3, 2]
 
 
 async def test_a_log_makes_the_same_ledger_again_in_an_empty_place(

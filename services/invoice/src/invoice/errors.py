@@ -76,6 +76,14 @@ class PayableUntilPassed(Refusal):
     title = "payable_until lies in the past; change it before issuing"
 
 
+class IssuingFrozen(Refusal):
+    """What is held does not cover what circulates: nothing new is asked for meanwhile."""
+
+    code = "issuing_frozen"
+    kind = Kind.CONFLICT
+    title = "Nothing is issued until the platform's operators have looked at the reserve"
+
+
 class TotalNotPositive(Refusal):
     """There is nothing to pay."""
 

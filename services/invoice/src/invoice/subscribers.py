@@ -1,6 +1,7 @@
 """Facts of other services that change invoices."""
 
 from invoice.commands.answer_requests import answer_requests
+from invoice.commands.follow_freeze import follow_freeze
 from invoice.commands.follow_methods import follow_circuits, follow_methods
 from invoice.commands.make_bulk_invoices import make_bulk_invoices
 from invoice.commands.open_invoices import fail_issues, open_invoices
@@ -13,6 +14,8 @@ from invoiceos_contracts.ledger_v1 import (
     FundsBooked,
     FundsReversed,
     ReservationSettled,
+    ReserveBreached,
+    ReserveFreezeLifted,
 )
 from invoiceos_contracts.partner_v1 import InvoiceRequested
 from invoiceos_contracts.payment_v1 import (
@@ -85,6 +88,12 @@ async def on_methods_declared(tx: Tx, events: Batch[ProviderMethodsDeclared]) ->
     await follow_methods(tx, events)
 
 
+@consumes(ReserveBreached, ReserveFreezeLifted)
+async def on_reserve_freeze(tx: Tx, events: Batch[ReserveBreached | ReserveFreezeLifted]) -> None:
+    """Nothing may be issued from now on, or again."""
+    await follow_freeze(tx, events)
+
+
 SUBSCRIPTIONS = (
     on_wallet_ready,
     on_wallet_failed,
@@ -93,4 +102,5 @@ SUBSCRIPTIONS = (
     on_bulk_row_requested,
     on_methods_declared,
     on_provider_health_changed,
+    on_reserve_freeze,
 )

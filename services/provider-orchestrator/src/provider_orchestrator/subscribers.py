@@ -18,10 +18,16 @@ from invoiceos_contracts.invoice_v1 import (
     InvoiceReopened,
     InvoiceVoided,
 )
-from invoiceos_contracts.ledger_v1 import FundsReservationRefused, FundsReserved
+from invoiceos_contracts.ledger_v1 import (
+    FundsReservationRefused,
+    FundsReserved,
+    ReserveBreached,
+    ReserveFreezeLifted,
+)
 from invoiceos_contracts.wallet_v1 import WalletReady
 from messaging import Batch, TimerHandler, Tx, consumes
 from provider_orchestrator.commands.create_intents import EXPIRY
+from provider_orchestrator.commands.follow_freeze import follow_freeze
 from provider_orchestrator.commands.follow_intents import expire_intents
 from provider_orchestrator.commands.follow_invoices import follow_invoices
 from provider_orchestrator.commands.follow_reservations import follow_reservations
@@ -64,5 +70,16 @@ async def on_reservation(tx: Tx, events: Batch[FundsReserved | FundsReservationR
     await follow_reservations(tx, events)
 
 
-SUBSCRIPTIONS = (on_wallet_ready, on_wallet_destroying, on_invoice, on_reservation)
+@consumes(ReserveBreached, ReserveFreezeLifted)
+async def on_reserve_freeze(tx: Tx, events: Batch[ReserveBreached | ReserveFreezeLifted]) -> None:
+    await follow_freeze(tx, events)
+
+
+SUBSCRIPTIONS = (
+    on_wallet_ready,
+    on_wallet_destroying,
+    on_invoice,
+    on_reservation,
+    on_reserve_freeze,
+)
 TIMERS: Mapping[str, TimerHandler] = {EXPIRY: expire_intents}

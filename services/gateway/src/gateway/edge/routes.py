@@ -51,7 +51,7 @@ class Route:
         """Whether an answer goes on as it comes: progress that lasts, files of any length."""
         if self.prefix == BULK:
             return path.endswith(("/events", "/results"))
-        return self.prefix == LEDGER and path.endswith("/statement.csv")
+        return self.prefix == LEDGER and path.endswith((".csv", ".xlsx"))
 
 
 def _table() -> Iterator[Route]:

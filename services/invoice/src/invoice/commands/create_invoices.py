@@ -12,6 +12,7 @@ from invoice.domain.states import Decision, Invoice
 from invoice.domain.totals import Worked
 from invoice.errors import CustomerNotFound
 from invoice.store import parties as party_store
+from invoice.store.freeze import is_frozen
 from invoice.store.histories import select_histories
 from messaging import Refusal, Tx
 
@@ -36,6 +37,7 @@ async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence
     keys = [(tenant, customer) for tenant, customer in named if customer is not None]
     known = await party_store.known_customers(tx, keys) if keys else set()
     before = await select_histories(tx, [r.tenant_id for r in requests if r.issue], known)
+    frozen = any(r.issue for r in requests) and await is_frozen(tx)
     customers, invoices = [], []
     outcomes: list[Invoice | Refusal] = []
     for request in requests:
@@ -49,7 +51,7 @@ async def create_invoices(tx: Tx, requests: Sequence[CreateInvoice]) -> Sequence
             continue
         try:
             past = before.of(request.tenant_id, worked.terms.customer_id)
-            invoice, facts = _create(tx, request, worked, past)
+            invoice, facts = _create(tx, request, worked, past, frozen=frozen)
         except Refusal as refusal:
             outcomes.append(refusal)
             if request.person is not None:
@@ -68,11 +70,13 @@ def _names_a_stranger(request: CreateInvoice, known: set[store.Key]) -> bool:
     return customer is not None and (request.tenant_id, customer) not in known
 
 
-def _create(tx: Tx, request: CreateInvoice, worked: Worked, past: Past) -> Decision:
+def _create(
+    tx: Tx, request: CreateInvoice, worked: Worked, past: Past, *, frozen: bool
+) -> Decision:
     invoice, created = documents.draft(
         request.tenant_id, request.invoice_id or tx.new_id(), worked, tx.now
     )
     if not request.issue:
         return invoice, created
-    issuing, more = documents.issue(invoice, tx.now, past)
+    issuing, more = documents.issue(invoice, tx.now, past, frozen=frozen)
     return issuing, created + more

@@ -24,6 +24,7 @@ from invoice.errors import (
     InvoiceNotFound,
     InvoiceNotIssuable,
     InvoiceNotOpen,
+    IssuingFrozen,
     PayableUntilPassed,
     VersionMismatch,
 )
@@ -118,10 +119,14 @@ class Past:
 NOTHING_KNOWN = Past()
 
 
-def issue(invoice: Invoice, now: datetime, past: Past = NOTHING_KNOWN) -> Decision:
-    """Ask for a wallet. Raises `InvoiceNotIssuable` or `PayableUntilPassed`."""
+def issue(
+    invoice: Invoice, now: datetime, past: Past = NOTHING_KNOWN, *, frozen: bool = False
+) -> Decision:
+    """Ask for a wallet. Raises `InvoiceNotIssuable`, `IssuingFrozen` or `PayableUntilPassed`."""
     if invoice.document not in (D.DRAFT, D.ISSUE_FAILED):
         raise InvoiceNotIssuable
+    if frozen:
+        raise IssuingFrozen
     terms = invoice.terms
     ttl_s = time_to_live_s(invoice, now)
     if ttl_s < 1:
@@ -160,11 +165,13 @@ def time_to_live_s(invoice: Invoice, now: datetime) -> int:
     return int((max(terms.due_at, now) + TTL_AFTER_DUE - now).total_seconds())
 
 
-def send(invoice: Invoice, now: datetime, past: Past = NOTHING_KNOWN) -> Decision:
+def send(
+    invoice: Invoice, now: datetime, past: Past = NOTHING_KNOWN, *, frozen: bool = False
+) -> Decision:
     """Issue what has not been issued; an invoice that is on its way or open stays as it is."""
     if invoice.document in (D.ISSUING, D.OPEN):
         return invoice, []
-    return issue(invoice, now, past)
+    return issue(invoice, now, past, frozen=frozen)
 
 
 def void(invoice: Invoice, *, reason: str, by: str) -> Decision:

@@ -187,10 +187,15 @@ async def lock_lines(tx: Tx, batches: Sequence[tuple[UUID, UUID]]) -> list[Disbu
 
 
 async def lock_due(tx: Tx, limit: int) -> list[Disbursement]:
-    """What is to be sent or asked after now and nobody else has, locked, the longest due first."""
+    """What is to be sent or asked after now and nobody else has, locked, the longest due first.
+
+    While the reserve is frozen no payout begins; what may be on its way is asked after as ever.
+    """
     rows = await tx.fetch(
         f"""
         select {_FIELDS} from disbursement where next_at <= $1
+          and not (kind = 'payout' and state = 'ready'
+                   and coalesce((select frozen from payout_freeze), false))
         order by next_at limit $2 for no key update skip locked
         """,
         tx.now,

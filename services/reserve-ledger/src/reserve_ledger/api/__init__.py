@@ -1,5 +1,5 @@
 """The books and the reserve over HTTP."""
 
-from reserve_ledger.api import ledger, postings, reserves, statements
+from reserve_ledger.api import files, ledger, postings, reserves, statements
 
-ROUTERS = (ledger.router, postings.router, reserves.router, statements.router)
+ROUTERS = (files.router, ledger.router, postings.router, reserves.router, statements.router)

@@ -1,23 +1,18 @@
 """The books, for reading: balances, statements, transactions, proofs."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, WithJsonSchema
+from fastapi import APIRouter, Depends, Path, Query
 
-from chassis.auth import Caller, needs
 from chassis.http import Cursor, Limit, Page, Reading, after, page
 from chassis.strict_json import StrictRoute
 from invoiceos_contracts.base import AssetCode
 from invoiceos_contracts.ids import InvoiceId, PaymentId, TransactionId
-from messaging import Database
+from reserve_ledger.api.reading import Moment, Reader, period
 from reserve_ledger.queries import (
     accounts,
     addresses,
-    exports,
     reserves,
     transactions,
     verification,
@@ -35,28 +30,6 @@ from reserve_ledger.queries.transactions import TransactionView
 from reserve_ledger.queries.verification import Verification
 
 router = APIRouter(route_class=StrictRoute)
-Reader = Annotated[Caller, Depends(needs("ledger:read"))]
-
-
-def _only_text(value: object) -> object:
-    """RFC 3339 has a T in it; a bare number is no moment."""
-    if isinstance(value, str) and "T" not in value.upper():
-        raise ValueError("a moment looks like 2026-11-20T12:00:00Z")
-    return value
-
-
-def _in_range(value: datetime) -> datetime:
-    if not 1970 <= value.year <= 9000:
-        raise ValueError("the year must be 1970 to 9000")
-    return value.astimezone(UTC)
-
-
-Moment = Annotated[
-    AwareDatetime,
-    BeforeValidator(_only_text),
-    AfterValidator(_in_range),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
 
 
 @router.get("/api/v1/ledger/balances")
@@ -75,13 +48,6 @@ async def get_trial_balance(
     return await accounts.trial_balance(tx, caller.tenant_id, as_of)
 
 
-def _period(
-    start: Annotated[Moment | None, Query(alias="from")] = None,
-    end: Annotated[Moment | None, Query(alias="to")] = None,
-) -> Period:
-    return Period(start, end)
-
-
 Prefix = Annotated[str, Query(max_length=160, pattern=r"^[a-z0-9_:-]*$")]
 
 
@@ -98,7 +64,7 @@ def _asked(
 async def get_account_statement(
     code: Annotated[str, Path(pattern=r"^[0-9]{4}$")],
     asset: AssetCode,
-    period: Annotated[Period, Depends(_period)],
+    period: Annotated[Period, Depends(period)],
     caller: Reader,
     tx: Reading,
     cursor: Cursor = None,
@@ -107,29 +73,6 @@ async def get_account_statement(
     """An account's postings from one moment to just before another, with running balance."""
     return await accounts.account_statement(
         tx, (caller.tenant_id, code, asset), period, after=after(cursor), limit=limit
-    )
-
-
-@router.get(
-    "/api/v1/ledger/accounts/{code}/statement.csv",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}}},
-)
-async def get_account_statement_csv(
-    code: Annotated[str, Path(pattern=r"^[0-9]{4}$")],
-    asset: AssetCode,
-    period: Annotated[Period, Depends(_period)],
-    caller: Reader,
-    request: Request,
-) -> StreamingResponse:
-    """The same as a file, whole."""
-    exports.check(code, period)
-    database: Database = request.app.state.api_database
-    account = (caller.tenant_id, code, asset)
-    return StreamingResponse(
-        exports.statement_csv(database, account, period),
-        media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{code}-{asset}.csv"'},
     )
 
 

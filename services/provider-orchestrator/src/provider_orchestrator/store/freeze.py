@@ -1,0 +1,20 @@
+"""Whether the reserve lets payouts leave."""
+
+from datetime import datetime
+
+from messaging import Tx
+
+
+async def save_freeze(tx: Tx, *, frozen: bool, version: int, at: datetime) -> None:
+    """Take over what is newer: the reserve's facts have an order of their own."""
+    await tx.execute(
+        """
+        insert into payout_freeze as f (frozen, version, changed_at) values ($1, $2, $3)
+        on conflict (only_row) do update
+        set frozen = excluded.frozen, version = excluded.version, changed_at = excluded.changed_at
+        where f.version < excluded.version
+        """,
+        frozen,
+        version,
+        at,
+    )
