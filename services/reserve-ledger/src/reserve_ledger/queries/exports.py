@@ -44,7 +44,8 @@ _PREFIXES: Final = {
 }
 _POSTINGS: Final = """
     select p.sequence, p.line, p.transaction_id,
-           t.template || '.v' || t.template_version as template, t.reference, t.reverses, t.invoice_id, t.payment_id, p.account, p.address, p.asset,
+           t.template || '.v' || t.template_version as template, t.reference, t.reverses,
+           t.invoice_id, t.payment_id, p.account, p.address, p.asset,
            t.posted_at, coalesce(t.effective_at, t.posted_at) as effective_at, p.amount_minor,
            p.balance_minor
     from posting p join ledger_transaction t using (tenant_id, sequence)
