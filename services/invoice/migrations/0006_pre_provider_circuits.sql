@@ -16,11 +16,11 @@ end $$;
 -- Links of invoices that were issued before others kept them are told once: how far that has come. It belongs to no tenant.
 create table link_telling (
     singleton boolean primary key default true check (singleton),
-    tenant_id uuid not null,
-    invoice_id uuid not null,
+    after_tenant uuid not null,
+    after_invoice uuid not null,
     done boolean not null default false
 );
-insert into link_telling (tenant_id, invoice_id)
+insert into link_telling (after_tenant, after_invoice)
 values ('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000');
 do $$ begin
     execute format('grant select, update on link_telling to %I', current_schema() || '_worker');

@@ -10,7 +10,7 @@ Key = tuple[UUID, UUID]
 async def next_untold(tx: Tx, limit: int) -> list[Key] | None:
     """The next invoices that may be paid; None where all were told, or another process does it."""
     at = await tx.fetchrow(
-        "select tenant_id, invoice_id from link_telling where not done for update skip locked"
+        "select after_tenant, after_invoice from link_telling where not done for update skip locked"
     )
     if at is None:
         return None
@@ -20,8 +20,8 @@ async def next_untold(tx: Tx, limit: int) -> list[Key] | None:
         where document = 'open' and link_hash is not null and (tenant_id, id) > ($1, $2)
         order by tenant_id, id limit $3
         """,
-        at["tenant_id"],
-        at["invoice_id"],
+        at["after_tenant"],
+        at["after_invoice"],
         limit,
     )
     return [(row["tenant_id"], row["id"]) for row in rows]
@@ -32,4 +32,4 @@ async def save_told(tx: Tx, last: Key | None) -> None:
     if last is None:
         await tx.execute("update link_telling set done = true")
         return
-    await tx.execute("update link_telling set tenant_id = $1, invoice_id = $2", *last)
+    await tx.execute("update link_telling set after_tenant = $1, after_invoice = $2", *last)
