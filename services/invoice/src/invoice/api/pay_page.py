@@ -43,6 +43,8 @@ NEWS = {
     "slow": "This takes longer than usual. Press the button again in a moment: you pay once.",
     "payment_under_way": "A payment of this invoice is being confirmed. Do not pay again.",
     "method_not_offered": "This invoice cannot be paid in that way.",
+    "method_not_allowed": "The seller does not take this way of paying for this invoice.",
+    "partial_not_allowed": "The seller takes this invoice as a whole only. Reload the page.",
     "invoice_not_payable": "This invoice takes no payment now.",
     "too_many_tries": "This was begun too often today. Send the money to the address, or wait.",
 }
