@@ -53,6 +53,7 @@ IN_ONE_TRANSACTION = {
     "payment.intent_stored",
     "provider_payout.recorded",
     "settlement.recorded",
+    "statements.filed",
 }
 """Neither comes by them; nothing is called there, so to die there is to die at
 `transaction.flushed`: all of it or nothing."""
