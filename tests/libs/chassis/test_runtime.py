@@ -1,6 +1,7 @@
 """Loops of a service begin again when they fail, and end when they are told to."""
 
 import asyncio
+from dataclasses import replace
 
 from chassis.runtime import Runtime
 from toy_service.app import service
@@ -49,3 +50,17 @@ async def test_a_loop_begins_again_when_one_of_its_group_of_tasks_failed(monkeyp
     runtime._end({"groups"})
     await asyncio.wait({task}, timeout=30)
     assert task.done()
+
+
+async def test_a_worker_may_come_to_its_end_and_what_serves_may_not():
+    async def once(runtime):
+        del runtime
+
+    async def serves():
+        pass
+
+    runtime = Runtime(replace(service, workers=[once]), settings=None)
+    runtime._go("once", lambda: once(runtime))
+    runtime._go("relay", serves)
+    await asyncio.gather(*runtime._tasks.values())
+    assert runtime._ended() == ["relay ended"]

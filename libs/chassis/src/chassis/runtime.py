@@ -53,7 +53,10 @@ class Service:
     """Topics that others than services write, each pattern read by a consumer group of its own."""
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
     workers: Sequence[Callable[["Runtime"], Awaitable[None]]] = ()
-    """Loops that talk to the outside; run beside the consumers, restarted when they fail."""
+    """Loops that talk to the outside; run beside the consumers, restarted when they fail.
+
+    One that returns has done all it was there for, and is not begun again.
+    """
     prepare: Callable[["Runtime"], Awaitable[None]] | None = None
     """Runs once before anything else, for example to store what the settings say."""
     group: str = ""
@@ -222,13 +225,19 @@ class Runtime:
                 return
             await asyncio.sleep(0.02)
 
+    def _ended(self) -> list[str]:
+        """Loops that are over and may not be: a worker may have done all there was."""
+        workers = {work.__name__ for work in self.service.workers}
+        done = [name for name, task in self._tasks.items() if task.done() and name not in workers]
+        return [f"{name} ended" for name in done]
+
     async def problems(self) -> list[str]:
         """Why this process should get no work now; empty when it should."""
         if self.draining:
             return ["draining"]
         if not self.ready:
             return ["starting"]
-        found = [f"{name} ended" for name, task in self._tasks.items() if task.done()]
+        found = self._ended()
         try:
             await asyncio.wait_for(self.worker.fetchval("select 1"), 2)
         except Exception as error:
