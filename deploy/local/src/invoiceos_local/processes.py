@@ -175,7 +175,7 @@ class Processes:
         """Asks the process to end, then kills what is left of its group."""
         child.send(first)
         child.wait(grace_seconds)
-        _kill_group(child.identity.pid)
+        _kill_group(child.identity)
         child.wait(5)
         with self._lock:
             if child in self._children:
@@ -205,35 +205,30 @@ def _launch(command: Command, log: Path) -> Started:
         )
 
 
-def _kill_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
-def sweep(folder: Path) -> list[str]:
-    """Kills what an earlier run with this folder left behind; returns the names.
+def _kill_group(leader: Identity) -> bool:
+    """Kills what is left of a group; whether anything was.
 
     A group whose leader is gone is still ours: its number is not given to a new process while the
-    group lives.
+    group lives. When the group is gone too somebody else may have the number by now.
     """
-    listing = folder / "processes.json"
-    if not listing.exists():
-        return []
-    left = []
-    for entry in json.loads(listing.read_text()):
-        if _start_mark(entry["pid"]) in {None, entry["started"]} and _group_lives(entry["pid"]):
-            left.append(entry["name"])
-            _kill_group(entry["pid"])
-    listing.unlink()
-    return left
-
-
-def _group_lives(leader: int) -> bool:
+    if _start_mark(leader.pid) not in {None, leader.started}:
+        return False
     try:
-        os.killpg(leader, 0)
+        os.killpg(leader.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def sweep(folder: Path) -> list[str]:
+    """Kills what an earlier run with this folder left behind; returns the names."""
+    listing = folder / "processes.json"
+    if not listing.exists():
+        return []
+    listed = json.loads(listing.read_text())
+    left = [one["name"] for one in listed if _kill_group(Identity(one["pid"], one["started"]))]
+    listing.unlink()
+    return left
 
 
 def wait_until(
