@@ -70,8 +70,10 @@ def _run(chosen: Any) -> int:
 
 def _reported(url: str, plans: list[dict[str, Any]], chosen: Any, broken: str) -> bool:
     """Whether the plans failed, with this fault of ours planted; the report is written."""
+    from tests.simulator.breaking import HARDER
     from tests.simulator.report import Report
 
+    plans = [plan | {"kafka": plan["kafka"] | HARDER.get(broken, {})} for plan in plans]
     report = Report(planned=len(plans))
     end = time.monotonic() + chosen.minutes * 60 if chosen.minutes else None
     if broken:

@@ -42,3 +42,5 @@ BREAKS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     ),
 }
 """What can be planted, by name."""
+HARDER: dict[str, dict[str, float]] = {"delete-before-ack": {"append_refused": 0.3}}
+"""What the broker does more often then, so that few seeds are enough to notice."""
