@@ -467,11 +467,11 @@ RESERVE_LEDGER = (
         name="balance-not-kept",
         sentence="The kept balances stay what they were first, whatever is posted.",
         file=f"{_LEDGER}/store/balances.py",
-        old="            set debit_minor = excluded.debit_minor, credit_minor = excluded.credit_minor\n"
-        "        ), addressed",
-        new="            set debit_minor = account_balance.debit_minor\n        ), addressed",
+        old="        set debit_minor = excluded.debit_minor, credit_minor = excluded.credit_minor\n"
+        "    ), addressed",
+        new="        set debit_minor = account_balance.debit_minor\n    ), addressed",
         suite=f"{_LEDGER_TESTS}/test_subscribers.py"
-        "::test_a_payment_in_full_is_booked_once_however_often_it_comes",
+        "::test_a_reverted_payment_is_reversed_exactly_and_may_succeed_again",
     ),
     Mutation(
         name="books-not-locked",
