@@ -21,6 +21,7 @@ from testkit.platform import Platform
 SETTINGS = {
     "gateway": {
         "INVOICEOS_RATE_LIMIT_PER_SECOND": "0",
+        "INVOICEOS_PUBLIC_RATE_LIMIT_PER_SECOND": "0",
         "INVOICEOS_FAILED_LOGINS_PER_MINUTE": "0",
     },
     "notification": {"INVOICEOS_WEBHOOK_ALLOW_HOSTS": ""},

@@ -15,7 +15,10 @@ from testkit import warm
 from testkit.platform import Platform
 
 FAST = {
-    "gateway": {"INVOICEOS_RATE_LIMIT_PER_SECOND": "0"},
+    "gateway": {
+        "INVOICEOS_RATE_LIMIT_PER_SECOND": "0",
+        "INVOICEOS_PUBLIC_RATE_LIMIT_PER_SECOND": "0",
+    },
     "provider-orchestrator": {"INVOICEOS_TEMPO_OPEN_S": "1"},
 }
 

@@ -19,7 +19,10 @@ from invoiceos_local.resolver import EVERYTHING, Choices, Infrastructure, Need, 
 from invoiceos_local.stack import Plan, Stack, running_stack
 from invoiceos_local.state import State, data_folder, read_supervisor
 
-UNLIMITED = {"INVOICEOS_RATE_LIMIT_PER_SECOND": "0"}
+UNLIMITED = {
+    "INVOICEOS_RATE_LIMIT_PER_SECOND": "0",
+    "INVOICEOS_PUBLIC_RATE_LIMIT_PER_SECOND": "0",
+}
 """Of requests a second: the limit would be what is measured."""
 
 

@@ -16,6 +16,7 @@ FAST: Mapping[str, Mapping[str, str]] = {
     "*": {"INVOICEOS_DATABASE_POOL_SIZE": "4", "INVOICEOS_DRAIN_SECONDS": "5"},
     "gateway": {
         "INVOICEOS_RATE_LIMIT_PER_SECOND": "0",
+        "INVOICEOS_PUBLIC_RATE_LIMIT_PER_SECOND": "0",
         "INVOICEOS_FAILED_LOGINS_PER_MINUTE": "0",
     },
     "provider-orchestrator": {

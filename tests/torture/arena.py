@@ -33,7 +33,10 @@ from testkit import warm
 GATEWAY = "gateway"
 READY_SECONDS = 120
 SETTINGS: Mapping[str, Mapping[str, str]] = {
-    GATEWAY: {"INVOICEOS_RATE_LIMIT_PER_SECOND": "0"},
+    GATEWAY: {
+        "INVOICEOS_RATE_LIMIT_PER_SECOND": "0",
+        "INVOICEOS_PUBLIC_RATE_LIMIT_PER_SECOND": "0",
+    },
     "provider-orchestrator": {"INVOICEOS_TEMPO_OPEN_S": "1"},
     # A mail that a killed process had claimed is free again after its lease: 30 s and five of these.
     "notification": {"INVOICEOS_MAIL_TIMEOUT_S": "5"},
