@@ -604,7 +604,13 @@ async def test_the_page_offers_what_providers_really_take(
     assert policy.endswith("form-action 'self' https://*.paypal.test https://*.stripe.test")
     shown = (await payer.get(f"/api/v1/payment-links/{token}")).json()
     assert shown["methods"] == ["card", "paypal"]
-    for word in ("back", "failed", "method_not_allowed", "partial_not_allowed", "too_many_tries"):
+    for word in (
+        "back",
+        "failed",
+        "payment_link_not_found",
+        "method_not_allowed",
+        "too_many_tries",
+    ):
         known = await payer.get(f"/pay/{token}?news={word}")
         assert 'role="status"' in known.text, word
     for odd in ("<script>", "x", ""):

@@ -41,6 +41,7 @@ NEWS = {
     "back": "If you have paid, this page says so as soon as it is confirmed.",
     "failed": "The payment could not be begun. Nothing was taken. You can try again.",
     "slow": "This takes longer than usual. Press the button again in a moment: you pay once.",
+    "payment_link_not_found": "This is not ready yet. Press the button again in a moment.",
     "payment_under_way": "A payment of this invoice is being confirmed. Do not pay again.",
     "method_not_offered": "This invoice cannot be paid in that way.",
     "method_not_allowed": "The seller does not take this way of paying for this invoice.",
