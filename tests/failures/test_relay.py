@@ -73,7 +73,7 @@ async def test_a_relay_that_was_paused_past_its_lease_does_no_harm_when_it_comes
     heir = toy_process()
     heir.start(roles="relay")
     # PostgreSQL ends the silent session after the lease of 10 s; only then the shards are free.
-    await until(lambda: outbox_is_empty(database))
+    await until(lambda: outbox_is_empty(database), seconds=120)
     zombie.signal(signal.SIGCONT)
     await stage(database, batches[2])
     await asyncio.sleep(0.5)

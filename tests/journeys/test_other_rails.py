@@ -59,7 +59,7 @@ async def test_an_invoice_on_another_chain_is_paid_fetched_and_its_wallet_destro
         assert await node.balance(evm_facts.USDC, issued.address) == 0
         held = await node.balance(evm_facts.USDC, evm_facts.TREASURY_ADDRESS)
         assert held - before == 119_000_000
-    destroyed = await elsewhere.feed.until(EphemeralWalletDestroyed, invoice_id)
+    destroyed = await elsewhere.feed.until(EphemeralWalletDestroyed, invoice_id, seconds=90)
     body = destroyed.certificate.body
     assert (body.rail, body.chain_id, body.address) == (
         "evm-create2",
